@@ -1,1 +1,3 @@
-//! x
+//! Scoped configuration and secrets: one binary over an embedded store.
+
+pub mod crypto;
