@@ -14,6 +14,7 @@
 //! 6. [`cli`]: commands. [`config`] and [`telemetry`]: what they start from.
 
 pub mod crypto;
+pub mod http;
 pub mod model;
 pub mod store;
 pub mod vault;

@@ -30,6 +30,14 @@ pub fn data_key(org: Id, key: Id) -> Vec<u8> {
     Key::of(org).id(key).end()
 }
 
+/// The id of the data key that [`data_key`] made `key` from.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn parse_data_key(key: &[u8]) -> Result<Id, Error> {
+    parse(key, |[_org, id]| id.parse().ok())
+}
+
 /// The key of an API key in `api_keys`, from the keyed hash of the key.
 #[must_use]
 pub fn api_key(hash: &[u8; 32]) -> Vec<u8> {
@@ -61,6 +69,14 @@ pub fn definition_name(org: Id, scope: Scope, name: &Name) -> Vec<u8> {
 #[must_use]
 pub fn definition_scope(org: Id, scope: Scope, definition: Id) -> Vec<u8> {
     Key::of(org).text(scope.as_str()).id(definition).end()
+}
+
+/// The id of the definition that [`definition_scope`] made `key` from.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn parse_definition_scope(key: &[u8]) -> Result<Id, Error> {
+    parse(key, |[_org, _scope, id]| id.parse().ok())
 }
 
 /// What the keys of one scope in `definition_scopes` begin with.

@@ -1,1 +1,132 @@
-//! x
+//! The rules: who may do what, and what it does. One file a capability; each adds methods to [`Vault`].
+//!
+//! A change is one batch: a value, its index entries and its counters stand or fall together. A change that
+//! was planned on what another change has replaced meanwhile is planned again, from the start.
+
+mod access;
+mod api_keys;
+mod data_keys;
+mod definition_changes;
+mod definition_lists;
+mod definitions;
+mod error;
+mod ids;
+mod orgs;
+mod page;
+mod precondition;
+mod set_value;
+mod values;
+
+use std::sync::Arc;
+
+use tokio::sync::RwLock;
+
+pub use access::{Caller, CallerIn, NamedEnvironment};
+pub use api_keys::{ApiKeySecret, NewApiKey};
+pub use definition_changes::DefinitionPatch;
+pub use definition_lists::DefinitionFilter;
+pub use definitions::NewDefinition;
+pub use error::Error;
+pub use ids::SubjectIds;
+pub use page::{Page, PageRequest};
+pub use precondition::{Precondition, Tags};
+pub use set_value::SetValue;
+pub use values::{FoundValue, ResolvedValue, ShownContent, ValueFilter};
+
+use crate::crypto::Keyring;
+use crate::model::{Id, IdGenerator};
+use crate::store::record::{self, Stored};
+use crate::store::{self, Batch, Engine, Revision, Tree};
+use data_keys::DataKeys;
+
+/// What the operator decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Whether a value for an unknown linked account is refused, instead of registering the account.
+    pub strict_accounts: bool,
+    /// How many bytes a value has at most.
+    pub max_value_bytes: usize,
+}
+
+/// The open store with its keys, behind the rules. Cheap to clone; clones are the same vault.
+#[derive(Clone)]
+pub struct Vault(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<dyn Engine>,
+    keyring: Keyring,
+    data_keys: DataKeys,
+    ids: IdGenerator,
+    policy: Policy,
+    /// Held shared by whoever sets a value, exclusively by whoever changes a definition with all its values:
+    /// requirements alone would keep the store correct, but a busy definition could then never be changed.
+    definition_gates: [RwLock<()>; GATES],
+}
+
+/// Definitions share gates; enough of them that two rarely do.
+const GATES: usize = 64;
+
+/// How often a change is planned anew before the caller is told that the store is too busy. Each time,
+/// another change to the same record went through.
+const MAX_ATTEMPTS: usize = 1_000;
+
+impl Vault {
+    /// The vault over a store whose keyring is open.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where the store cannot be read or a data key in it does not unwrap.
+    pub async fn open(engine: Arc<dyn Engine>, keyring: Keyring, policy: Policy) -> Result<Vault, Error> {
+        let data_keys = DataKeys::load(engine.as_ref(), &keyring).await?;
+        Ok(Vault(Arc::new(Inner {
+            engine,
+            keyring,
+            data_keys,
+            ids: IdGenerator::default(),
+            policy,
+            definition_gates: std::array::from_fn(|_| RwLock::new(())),
+        })))
+    }
+
+    /// Whether the store takes writes.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.0.engine.is_writable()
+    }
+
+    async fn get<T: Stored>(&self, tree: Tree, key: &[u8]) -> Result<Option<Seen<T>>, Error> {
+        match self.0.engine.get(tree, key).await? {
+            Some(found) => Ok(Some(Seen { noun: record::decode(&found.value)?, revision: found.revision })),
+            None => Ok(None),
+        }
+    }
+
+    async fn counter(&self, key: &[u8]) -> Result<(u64, Option<Revision>), Error> {
+        match self.0.engine.get(Tree::Counters, key).await? {
+            Some(found) => {
+                let total = store::decode_counter(&found.value)?;
+                Ok((u64::try_from(total).unwrap_or(0), Some(found.revision)))
+            }
+            None => Ok((0, None)),
+        }
+    }
+
+    /// Commits `batch`: `false` where what it was planned on has changed meanwhile, so that it has to be
+    /// planned anew.
+    async fn commit(&self, batch: Batch) -> Result<bool, Error> {
+        match self.0.engine.commit(batch).await {
+            Ok(_) => Ok(true),
+            Err(store::Error::Conflict) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn definition_gate(&self, definition: Id) -> &RwLock<()> {
+        &self.0.definition_gates[usize::from(definition.as_bytes()[11]) % GATES]
+    }
+}
+
+/// A noun and the commit that wrote it.
+struct Seen<T> {
+    noun: T,
+    revision: Revision,
+}

@@ -1,0 +1,23 @@
+//! The API over HTTP: requests become calls of the vault, and what it says becomes responses.
+//!
+//! [`routes`](self) has the whole API on one screen; `auth` says who is asking, `error` has the one table of
+//! errors, `envelope` is what every response wears. This is the only place that says actix.
+
+mod admin_keys;
+mod auth;
+mod body;
+mod definitions;
+mod docs;
+mod envelope;
+mod error;
+mod metrics;
+mod query;
+mod routes;
+mod server;
+mod service;
+mod shape;
+mod values;
+
+pub use metrics::Metrics;
+pub use routes::routes;
+pub use server::{Server, serve};

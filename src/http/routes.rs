@@ -1,0 +1,102 @@
+//! The whole API on one screen.
+
+use actix_web::guard::{self, GuardContext};
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+
+use crate::http::error::ApiError;
+use crate::http::{admin_keys, definitions, docs, service, values};
+
+/// What the paths of the public API begin with.
+pub(super) const PUBLIC: &str = "/api/v2/public";
+
+/// A path, and how each of its methods is answered.
+struct Endpoint {
+    path: &'static str,
+    /// For the `Allow` header.
+    allow: &'static str,
+    methods: Vec<(Method, Route)>,
+}
+
+macro_rules! api {
+    ($($path:literal: $allow:literal => { $($method:ident => $handler:path),+ $(,)? })+) => {
+        vec![$(Endpoint {
+            path: $path,
+            allow: $allow,
+            methods: vec![$((Method::$method, web::to($handler))),+],
+        }),+]
+    };
+}
+
+fn endpoints() -> Vec<Endpoint> {
+    api! {
+        "/api/v2/public/env/values": "POST" => { POST => values::set }
+        "/api/v2/public/env/value/{definition_id}": "GET, HEAD" => { GET => values::resolve }
+        "/api/v2/public/env/values/{scope_or_value_id}": "GET, HEAD, DELETE" => {
+            GET => values::list,
+            DELETE => values::delete,
+        }
+        "/api/v2/public/env/definitions": "GET, HEAD, POST" => {
+            GET => definitions::list,
+            POST => definitions::create,
+        }
+        "/api/v2/public/env/definitions/{definition_id}": "GET, HEAD, PATCH, DELETE" => {
+            GET => definitions::get,
+            PATCH => definitions::patch,
+            DELETE => definitions::delete,
+        }
+        "/api/v2/public/admin/keys": "GET, HEAD, POST" => {
+            GET => admin_keys::list,
+            POST => admin_keys::create,
+        }
+        "/api/v2/public/admin/keys/{key_id}": "DELETE" => { DELETE => admin_keys::revoke }
+        "/healthz": "GET, HEAD" => { GET => service::healthz }
+        "/readyz": "GET, HEAD" => { GET => service::readyz }
+        "/metrics": "GET, HEAD" => { GET => service::metrics }
+        "/openapi.json": "GET, HEAD" => { GET => docs::openapi }
+        "/docs": "GET, HEAD" => { GET => docs::page }
+    }
+}
+
+/// Every method and path of the API, as the documentation must have them.
+#[must_use]
+pub fn routes() -> Vec<(String, &'static str)> {
+    let of = |endpoint: Endpoint| {
+        endpoint.methods.into_iter().map(move |(method, _)| (method.to_string(), endpoint.path))
+    };
+    endpoints().into_iter().flat_map(of).collect()
+}
+
+/// The pattern of the path that a request matched: what logs and metrics say instead of the path itself,
+/// which has ids in it.
+#[derive(Clone, Copy)]
+pub(super) struct RoutePattern(pub(super) &'static str);
+
+struct Allow(&'static str);
+
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    for endpoint in endpoints() {
+        let resource = web::resource(endpoint.path)
+            .app_data(RoutePattern(endpoint.path))
+            .app_data(Allow(endpoint.allow))
+            .default_service(web::to(method_not_allowed));
+        config.service(endpoint.methods.into_iter().fold(resource, with_method));
+    }
+    config.default_service(web::to(unknown_route));
+}
+
+/// `HEAD` is answered as `GET`; the connection leaves out the body.
+fn with_method(resource: Resource, (method, route): (Method, Route)) -> Resource {
+    resource.route(route.guard(guard::fn_guard(move |context: &GuardContext<'_>| {
+        let asked = &context.head().method;
+        *asked == method || (*asked == Method::HEAD && method == Method::GET)
+    })))
+}
+
+async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::method_not_allowed(request.app_data::<Allow>().map_or("", |allow| allow.0)))
+}
+
+async fn unknown_route() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::unknown_route())
+}

@@ -1,0 +1,79 @@
+//! The server: listeners in, a running service out.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+
+use crate::http::envelope::envelope;
+use crate::http::metrics::Metrics;
+use crate::http::routes::configure;
+use crate::vault::Vault;
+
+/// How long a client may take to send a request's head.
+const HEAD_TIME_LIMIT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept: longer than the clients and proxies in common use keep it, so that
+/// they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long requests in flight may take to finish once the server stops.
+const STOP_TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// A running server.
+pub struct Server {
+    handle: ServerHandle,
+    metrics: Data<Metrics>,
+    running: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+/// Serves `vault` on `listeners`. Runs within the actix system that it is called from.
+///
+/// # Errors
+/// Where a listener cannot be used.
+pub fn serve(
+    listeners: Vec<TcpListener>,
+    vault: Vault,
+    metrics: Metrics,
+    workers: usize,
+) -> io::Result<Server> {
+    let vault = Data::new(vault);
+    let metrics = Data::new(metrics);
+    let shared = metrics.clone();
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .app_data(vault.clone())
+            .app_data(shared.clone())
+            .wrap(from_fn(envelope))
+            .configure(configure)
+    })
+    .workers(workers)
+    .client_request_timeout(HEAD_TIME_LIMIT)
+    .keep_alive(KEEP_ALIVE)
+    .disable_signals();
+    for listener in listeners {
+        server = server.listen(listener)?;
+    }
+    let server = server.run();
+    let handle = server.handle();
+    Ok(Server { handle, metrics, running: tokio::task::spawn_local(server) })
+}
+
+impl Server {
+    /// Accepts no more, waits for the requests in flight, and closes.
+    pub async fn stop(self) {
+        self.handle.pause().await;
+        let answered = async {
+            while self.metrics.in_flight() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(STOP_TIME_LIMIT, answered).await;
+        // The last responses have left their handlers, but perhaps not yet the socket buffers' queue.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.handle.stop(false).await;
+        let _ = self.running.await;
+    }
+}

@@ -1,0 +1,197 @@
+//! API keys: made, listed, revoked, and checked on each request.
+//!
+//! A key is 256 random bits, so a keyed hash of it is enough to store and one read is enough to check it;
+//! a slow hash would only be a gift to whoever sends wrong keys.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::model::{Actor, ApiKey, Id, Org, Permission, Permissions, Reach, Timestamp};
+use crate::store::{Batch, Tree, key, record};
+use crate::vault::{Caller, Error, Page, PageRequest, Vault};
+
+/// What a new key is to be.
+#[derive(Debug)]
+pub struct NewApiKey {
+    /// The environments that it opens.
+    pub reach: Reach,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// What people call it; may be empty.
+    pub name: String,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An API key itself: shown once, at creation.
+pub struct ApiKeySecret(Zeroizing<String>);
+
+impl ApiKeySecret {
+    /// The key. The name is there to be seen in a review.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+/// The longest name that a key takes, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+
+impl Vault {
+    /// The caller behind an API key.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCredentials`] for one that is unknown, revoked or expired.
+    pub async fn authenticate(&self, api_key: &str) -> Result<Caller, Error> {
+        let hash = self.0.keyring.hash_api_key(api_key);
+        let found = self.get::<ApiKey>(Tree::ApiKeys, &key::api_key(&hash)).await?;
+        let found = found.ok_or(Error::InvalidCredentials)?.noun;
+        if found.expires_at.is_some_and(|end| end <= Timestamp::now()) {
+            return Err(Error::InvalidCredentials);
+        }
+        Ok(Caller::new(found.org, Actor::ApiKey(found.id), found.reach, found.permissions))
+    }
+
+    /// Makes a key for the operator, who may make any.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for an environment that the organization does not have, or a bad name.
+    pub async fn create_api_key(&self, org: &Org, new: NewApiKey) -> Result<(ApiKey, ApiKeySecret), Error> {
+        self.make_api_key(org, Actor::Operator, new).await
+    }
+
+    /// Makes a key for a caller with `admin`, who can give no environment and no permission that it lacks.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for what the caller lacks; else as [`Vault::create_api_key`].
+    pub async fn issue_api_key(
+        &self,
+        caller: &Caller,
+        new: NewApiKey,
+    ) -> Result<(ApiKey, ApiKeySecret), Error> {
+        caller.require(Permission::Admin)?;
+        if *caller.reach() != Reach::All && *caller.reach() != new.reach {
+            return Err(Error::Forbidden("a key can be made only for environments that yours opens"));
+        }
+        if !caller.permissions().contains_all(new.permissions) {
+            return Err(Error::Forbidden("a key can be given only permissions that yours has"));
+        }
+        let org = self.get::<Org>(Tree::Orgs, &key::org(caller.org())).await?;
+        let org = org.ok_or(Error::NotFound("Organization"))?.noun;
+        self.make_api_key(&org, caller.actor(), new).await
+    }
+
+    async fn make_api_key(
+        &self,
+        org: &Org,
+        actor: Actor,
+        new: NewApiKey,
+    ) -> Result<(ApiKey, ApiKeySecret), Error> {
+        if let Reach::One(environment) = &new.reach
+            && !org.environments.contains(environment)
+        {
+            return Err(Error::InvalidRequest("environment names none of the organization's".into()));
+        }
+        if new.name.len() > MAX_NAME_BYTES || new.name.chars().any(char::is_control) {
+            return Err(Error::InvalidRequest(
+                "name must be at most 128 bytes without control characters".into(),
+            ));
+        }
+        let mut random = Zeroizing::new([0; 32]);
+        getrandom::fill(random.as_mut_slice())?;
+        let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));
+        let secret = ApiKeySecret(Zeroizing::new([new.reach.key_prefix(), encoded.as_str()].concat()));
+        let made = ApiKey {
+            id: self.0.ids.next(),
+            org: org.id,
+            reach: new.reach,
+            permissions: new.permissions,
+            name: new.name,
+            created_by: actor,
+            created_at: Timestamp::now(),
+            expires_at: new.expires_at,
+        };
+        let hash_key = key::api_key(&self.0.keyring.hash_api_key(secret.expose()));
+        let batch = Batch::new()
+            .put(Tree::ApiKeyIds, key::api_key_id(org.id, made.id), hash_key.as_slice())
+            .put(Tree::ApiKeys, hash_key, record::encode(&made)?);
+        self.0.engine.commit(batch).await?;
+        Ok((made, secret))
+    }
+
+    /// Every key of an organization, in the order of creation.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn api_keys(&self, org: Id) -> Result<Vec<ApiKey>, Error> {
+        let mut keys = Vec::new();
+        for id in self.0.engine.scan(Tree::ApiKeyIds, &key::org_prefix(org), None, usize::MAX).await? {
+            // A key that was revoked since the scan is not listed.
+            keys.extend(self.get::<ApiKey>(Tree::ApiKeys, &id.value).await?.map(|seen| seen.noun));
+        }
+        Ok(keys)
+    }
+
+    /// A page of the keys that a caller with `admin` sees: those of the environments that its own opens.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub async fn list_api_keys(&self, caller: &Caller, page: PageRequest) -> Result<Page<ApiKey>, Error> {
+        caller.require(Permission::Admin)?;
+        let mut keys = self.api_keys(caller.org()).await?;
+        keys.retain(|key| sees(caller, key));
+        Ok(page.cut(keys))
+    }
+
+    /// Ends a key for the operator: it is refused from the next request on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn revoke_api_key(&self, org: Id, id: Id) -> Result<(), Error> {
+        self.end_api_key(org, id, |_| true).await
+    }
+
+    /// Ends a key for a caller with `admin`, among those that it sees.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`].
+    pub async fn withdraw_api_key(&self, caller: &Caller, id: Option<Id>) -> Result<(), Error> {
+        caller.require(Permission::Admin)?;
+        let id = id.ok_or(NOT_FOUND)?;
+        self.end_api_key(caller.org(), id, |key| sees(caller, key)).await
+    }
+
+    async fn end_api_key(&self, org: Id, id: Id, may: impl Fn(&ApiKey) -> bool) -> Result<(), Error> {
+        let id_key = key::api_key_id(org, id);
+        let found = self.0.engine.get(Tree::ApiKeyIds, &id_key).await?.ok_or(NOT_FOUND)?;
+        let seen = self.get::<ApiKey>(Tree::ApiKeys, &found.value).await?.ok_or(NOT_FOUND)?;
+        if !may(&seen.noun) {
+            return Err(NOT_FOUND);
+        }
+        let batch = Batch::new()
+            .require_version(Tree::ApiKeyIds, id_key.as_slice(), found.revision)
+            .delete(Tree::ApiKeyIds, id_key)
+            .delete(Tree::ApiKeys, found.value)
+            .freeing_space();
+        // A key record never changes, so a conflict means that another revocation was first.
+        if self.commit(batch).await? { Ok(()) } else { Err(NOT_FOUND) }
+    }
+}
+
+const NOT_FOUND: Error = Error::NotFound("API key");
+
+fn sees(caller: &Caller, key: &ApiKey) -> bool {
+    match &key.reach {
+        Reach::One(environment) => caller.reaches(environment),
+        Reach::All => *caller.reach() == Reach::All,
+    }
+}

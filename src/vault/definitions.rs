@@ -1,0 +1,76 @@
+//! Definitions: made and read.
+
+use crate::model::{Definition, Description, Format, Id, Name, Permission, Scope, Timestamp};
+use crate::store::{Batch, Tree, key, record};
+use crate::vault::{Caller, Error, Seen, Vault};
+
+/// What a new definition is to be.
+#[derive(Debug)]
+pub struct NewDefinition {
+    /// Its name.
+    pub name: Name,
+    /// What it is for.
+    pub description: Description,
+    /// What kind of thing owns its values.
+    pub scope: Scope,
+    /// Which texts it takes.
+    pub format: Format,
+    /// Whether its values are sealed.
+    pub encrypted: bool,
+}
+
+pub(super) const DEFINITION_NOT_FOUND: Error = Error::NotFound("Variable definition");
+
+impl Vault {
+    /// Makes a definition.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::DuplicateDefinition`].
+    pub async fn create_definition(&self, caller: &Caller, new: NewDefinition) -> Result<Definition, Error> {
+        caller.require(Permission::Manage)?;
+        let now = Timestamp::now();
+        let definition = Definition {
+            id: self.0.ids.next(),
+            name: new.name,
+            description: new.description,
+            scope: new.scope,
+            format: new.format,
+            encrypted: new.encrypted,
+            created_by: caller.actor(),
+            updated_by: caller.actor(),
+            created_at: now,
+            updated_at: now,
+        };
+        let (org, id, scope) = (caller.org(), definition.id, definition.scope);
+        let name_key = key::definition_name(org, scope, &definition.name);
+        let batch = Batch::new()
+            .require_absent(Tree::DefinitionNames, name_key.as_slice())
+            .put(Tree::DefinitionNames, name_key, record::encode(&id)?)
+            .put(Tree::Definitions, key::definition(org, id), record::encode(&definition)?)
+            .put(Tree::DefinitionScopes, key::definition_scope(org, scope, id), [])
+            .add(Tree::Counters, key::definitions_counter(org, None), 1)
+            .add(Tree::Counters, key::definitions_counter(org, Some(scope)), 1);
+        if self.commit(batch).await? { Ok(definition) } else { Err(Error::DuplicateDefinition(scope)) }
+    }
+
+    /// The definition with this id (`None`: a text that is no id).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Forbidden`].
+    pub async fn get_definition(&self, caller: &Caller, id: Option<Id>) -> Result<Definition, Error> {
+        let definition = self.definition(caller.org(), id).await?.noun;
+        caller.require(Permission::Read)?;
+        Ok(definition)
+    }
+
+    /// The definition with this id, for whatever the caller wants of it.
+    pub(super) async fn definition(&self, org: Id, id: Option<Id>) -> Result<Seen<Definition>, Error> {
+        let id = id.ok_or(DEFINITION_NOT_FOUND)?;
+        self.find_definition(org, id).await?.ok_or(DEFINITION_NOT_FOUND)
+    }
+
+    /// The definition with this id, if it is still there.
+    pub(super) async fn find_definition(&self, org: Id, id: Id) -> Result<Option<Seen<Definition>>, Error> {
+        self.get(Tree::Definitions, &key::definition(org, id)).await
+    }
+}

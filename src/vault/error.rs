@@ -1,0 +1,61 @@
+//! Why the vault refuses. Each variant is one row of the API's error table.
+
+use crate::crypto;
+use crate::model::{Invalid, Scope};
+use crate::store;
+
+/// A refusal, or a fault. No variant carries a value, a key or a passphrase.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No credential, or one that does not count: unknown, revoked, expired.
+    #[error("Invalid Credentials")]
+    InvalidCredentials,
+    /// Authenticated, but not allowed.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// It is not there, or not the caller's to see.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// The organization has a definition of this name in this scope.
+    #[error("a definition of this name exists in scope {0}")]
+    DuplicateDefinition(Scope),
+    /// The definition has values, and deleting them was not asked for.
+    #[error("the definition has {0} values; force=true deletes them too")]
+    DefinitionInUse(u64),
+    /// A precondition did not hold.
+    #[error("the value's version is not the one that was required")]
+    VersionConflict,
+    /// The value is not of the definition's format.
+    #[error("value does not match the variable format")]
+    ValueFormatMismatch,
+    /// The ids passed do not fit the definition's scope.
+    #[error("{0}")]
+    ScopeMismatch(&'static str),
+    /// The linked account's id is malformed, contradicts itself, or names no account where one must be.
+    #[error("{0}")]
+    InvalidLinkedAccount(String),
+    /// Any other malformed input.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// The value, or the change, is too large.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The store refused, or failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A sealed value did not open: it was damaged, or moved from where it was sealed.
+    #[error("a sealed value does not open")]
+    Unsealable(#[from] crypto::OpenError),
+    /// The operating system gave no random numbers.
+    #[error("no random numbers: {0}")]
+    NoRandomness(#[from] getrandom::Error),
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Error {
+        match invalid.field {
+            "linked_account_id" => Error::InvalidLinkedAccount(invalid.to_string()),
+            _ => Error::InvalidRequest(invalid.to_string()),
+        }
+    }
+}

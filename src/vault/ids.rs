@@ -1,0 +1,101 @@
+//! The ids that a request passes, and the subject that they and a scope make.
+
+use crate::model::{AccountId, Scope, Subject, WorkflowId};
+use crate::vault::Error;
+
+/// The linked account and the workflow that a request names. An account may be named in several places:
+/// those must agree.
+#[derive(Debug, Clone, Default)]
+pub struct SubjectIds {
+    accounts: Vec<Vec<u8>>,
+    workflow: Option<String>,
+}
+
+impl SubjectIds {
+    /// Ids that name nothing.
+    #[must_use]
+    pub fn new() -> SubjectIds {
+        SubjectIds::default()
+    }
+
+    /// Adds an account's id as it was sent, in one of the places where it may stand.
+    pub fn name_account(&mut self, id: &[u8]) {
+        self.accounts.push(id.to_vec());
+    }
+
+    /// Sets the workflow's id as it was sent.
+    pub fn name_workflow(&mut self, id: &str) {
+        self.workflow = Some(id.into());
+    }
+
+    /// The account named, if one is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLinkedAccount`] where the places disagree or the id is malformed.
+    pub fn account(&self) -> Result<Option<AccountId>, Error> {
+        let Some(first) = self.accounts.first() else { return Ok(None) };
+        if self.accounts.iter().any(|other| other != first) {
+            return Err(Error::InvalidLinkedAccount(
+                "linked_account_id differs between header, query and body".into(),
+            ));
+        }
+        let text = std::str::from_utf8(first).unwrap_or_default();
+        Ok(Some(text.parse::<AccountId>()?))
+    }
+
+    /// The subject that these ids make of `scope`, where they must fit it exactly.
+    ///
+    /// # Errors
+    /// [`Error::ScopeMismatch`], naming what is missing or too much; [`Error::InvalidLinkedAccount`] or
+    /// [`Error::InvalidRequest`] where an id is malformed.
+    pub fn exact_subject(&self, scope: Scope) -> Result<Subject, Error> {
+        let too_much = match scope {
+            Scope::Org if self.names_account() => Some("linked_account_id is not allowed for org scope"),
+            Scope::Org if self.names_workflow() => Some("workflow_id is not allowed for org scope"),
+            Scope::Workspace if self.names_account() => {
+                Some("linked_account_id is not allowed for workspace scope")
+            }
+            Scope::Workspace if self.names_workflow() => {
+                Some("workflow_id is not allowed for workspace scope")
+            }
+            Scope::LinkedAccount if self.names_workflow() => {
+                Some("workflow_id is not allowed for linked_account scope")
+            }
+            Scope::Workflow if self.names_account() => {
+                Some("linked_account_id is not allowed for workflow scope")
+            }
+            _ => None,
+        };
+        match too_much {
+            Some(message) => Err(Error::ScopeMismatch(message)),
+            None => self.subject(scope),
+        }
+    }
+
+    /// The subject that these ids make of `scope`; ids that the scope does not use are ignored.
+    ///
+    /// # Errors
+    /// As [`SubjectIds::exact_subject`], but nothing is too much.
+    pub fn subject(&self, scope: Scope) -> Result<Subject, Error> {
+        match scope {
+            Scope::Org => Ok(Subject::Org),
+            Scope::Workspace => Ok(Subject::Workspace),
+            Scope::LinkedAccount => self
+                .account()?
+                .map(Subject::LinkedAccount)
+                .ok_or(Error::ScopeMismatch("linked_account_id is required for linked_account scope")),
+            Scope::Workflow => match &self.workflow {
+                Some(id) => Ok(Subject::Workflow(id.parse::<WorkflowId>()?)),
+                None => Err(Error::ScopeMismatch("workflow_id is required for workflow scope")),
+            },
+        }
+    }
+
+    fn names_account(&self) -> bool {
+        !self.accounts.is_empty()
+    }
+
+    fn names_workflow(&self) -> bool {
+        self.workflow.is_some()
+    }
+}

@@ -1,0 +1,92 @@
+//! Organizations and their environments: the operator's to make, over no HTTP endpoint.
+
+use crate::model::{Environment, Id, Org, OrgName, Timestamp};
+use crate::store::{Batch, Tree, key, record};
+use crate::vault::data_keys::DataKeys;
+use crate::vault::{Error, Vault};
+
+impl Vault {
+    /// Makes an organization with the environments `test` and `production` and a data key of its own.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where the name is taken.
+    pub async fn create_org(&self, name: OrgName) -> Result<Org, Error> {
+        let id = self.0.ids.next();
+        let data_key_id = self.0.ids.next();
+        let (data_key, wrapped) = DataKeys::generate(&self.0.keyring, id, data_key_id);
+        let org = Org {
+            id,
+            name,
+            environments: vec![Environment::test(), Environment::production()],
+            data_key: data_key_id,
+            created_at: Timestamp::now(),
+        };
+        let name_key = key::org_name(org.name.as_str());
+        let batch = Batch::new()
+            .require_absent(Tree::OrgNames, name_key.as_slice())
+            .put(Tree::OrgNames, name_key, record::encode(&id)?)
+            .put(Tree::Orgs, key::org(id), record::encode(&org)?)
+            .put(Tree::DataKeys, key::data_key(id, data_key_id), wrapped);
+        if !self.commit(batch).await? {
+            return Err(Error::InvalidRequest("an organization of this name exists".into()));
+        }
+        self.0.data_keys.adopt(id, data_key);
+        Ok(org)
+    }
+
+    /// Every organization, in the order of creation.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn orgs(&self) -> Result<Vec<Org>, Error> {
+        let found = self.0.engine.scan(Tree::Orgs, b"", None, usize::MAX).await?;
+        found.iter().map(|found| Ok(record::decode(&found.value)?)).collect()
+    }
+
+    /// The organization with this id or name. Where none is named: the only one there is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::InvalidRequest`], listing the names, where none is named and there
+    /// are several.
+    pub async fn find_org(&self, id_or_name: Option<&str>) -> Result<Org, Error> {
+        let orgs = self.orgs().await?;
+        match id_or_name {
+            Some(wanted) => orgs
+                .into_iter()
+                .find(|org| org.id.to_string() == wanted || org.name.as_str() == wanted)
+                .ok_or(Error::NotFound("Organization")),
+            None if orgs.len() == 1 => orgs.into_iter().next().ok_or(Error::NotFound("Organization")),
+            None => {
+                let names: Vec<_> = orgs.iter().map(|org| org.name.as_str()).collect();
+                Err(Error::InvalidRequest(format!("--org is needed, one of: {}", names.join(", "))))
+            }
+        }
+    }
+
+    /// Adds an environment to an organization.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where the organization has it; [`Error::NotFound`] for an unknown
+    /// organization.
+    pub async fn add_environment(&self, org: Id, environment: &Environment) -> Result<Org, Error> {
+        let org_key = key::org(org);
+        loop {
+            let mut seen =
+                self.get::<Org>(Tree::Orgs, &org_key).await?.ok_or(Error::NotFound("Organization"))?;
+            if seen.noun.environments.contains(environment) {
+                return Err(Error::InvalidRequest(format!(
+                    "the organization has an environment {environment}"
+                )));
+            }
+            seen.noun.environments.push(environment.clone());
+            let batch = Batch::new().require_version(Tree::Orgs, org_key.as_slice(), seen.revision).put(
+                Tree::Orgs,
+                org_key.as_slice(),
+                record::encode(&seen.noun)?,
+            );
+            if self.commit(batch).await? {
+                return Ok(seen.noun);
+            }
+        }
+    }
+}

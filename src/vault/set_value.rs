@@ -1,0 +1,164 @@
+//! Setting a value: the one write that everything else is there for.
+
+use crate::crypto::Plaintext;
+use crate::model::{
+    Account, AccountId, Address, Content, Definition, Environment, Id, Permission, Timestamp, Value,
+};
+use crate::store::{self, Batch, Tree, key, record};
+use crate::vault::{CallerIn, Error, FoundValue, MAX_ATTEMPTS, Precondition, Seen, SubjectIds, Vault};
+
+/// A value to set.
+pub struct SetValue {
+    /// The definition (`None`: a text that is no id).
+    pub definition: Option<Id>,
+    /// The ids that make the definition's scope particular.
+    pub ids: SubjectIds,
+    /// What it is to hold.
+    pub value: Plaintext,
+    /// What must hold of the value that it replaces.
+    pub precondition: Precondition,
+}
+
+impl Vault {
+    /// Sets a value: makes it, or replaces it under the same id. Durable once this is `Ok`.
+    ///
+    /// # Errors
+    /// In this order: [`Error::NotFound`] for the definition, [`Error::Forbidden`],
+    /// [`Error::ScopeMismatch`] and malformed ids, [`Error::TooLarge`], [`Error::ValueFormatMismatch`],
+    /// [`Error::InvalidLinkedAccount`] for an account that must exist and does not,
+    /// [`Error::VersionConflict`].
+    pub async fn set_value(&self, at: &CallerIn, request: &SetValue) -> Result<FoundValue, Error> {
+        let org = at.caller().org();
+        // The gate is the definition's, so it is passed before the definition is read for good.
+        let _shared = match request.definition {
+            Some(id) => Some(self.definition_gate(id).read().await),
+            None => None,
+        };
+        for _ in 0..MAX_ATTEMPTS {
+            let definition = self.definition(org, request.definition).await?;
+            at.caller().require(Permission::Write)?;
+            let address = Address {
+                org,
+                environment: at.environment().clone(),
+                subject: request.ids.exact_subject(definition.noun.scope)?,
+                definition: definition.noun.id,
+            };
+            self.check_text(&definition.noun, &request.value)?;
+            if let Some(value) = self.try_set(at, &definition, &address, request).await? {
+                return Ok(FoundValue { address, definition: definition.noun, value });
+            }
+        }
+        Err(store::Error::Busy.into())
+    }
+
+    fn check_text(&self, definition: &Definition, text: &Plaintext) -> Result<(), Error> {
+        let max = self.0.policy.max_value_bytes;
+        if text.len() > max {
+            return Err(Error::TooLarge(format!("value must be at most {max} bytes")));
+        }
+        match text.expose_str() {
+            Ok(text) if definition.format.accepts(text) => Ok(()),
+            _ => Err(Error::ValueFormatMismatch),
+        }
+    }
+
+    /// `None` where another change came in between.
+    async fn try_set(
+        &self,
+        at: &CallerIn,
+        definition: &Seen<Definition>,
+        address: &Address,
+        request: &SetValue,
+    ) -> Result<Option<Value>, Error> {
+        let value_key = key::value(address);
+        let mut batch = Batch::new().require_version(
+            Tree::Definitions,
+            key::definition(address.org, address.definition),
+            definition.revision,
+        );
+        if let Some(account) = address.subject.linked_account() {
+            batch = self.require_account(address.org, &address.environment, account, batch).await?;
+        }
+        let seen = self.get::<Value>(Tree::Values, &value_key).await?;
+        request.precondition.check(seen.as_ref().map(|seen| seen.noun.version))?;
+        let seen_revision = seen.as_ref().map(|seen| seen.revision);
+        let (now, actor) = (Timestamp::now(), at.caller().actor());
+        let mut value = match seen {
+            Some(Seen { noun: old, .. }) => {
+                Value { version: old.version + 1, updated_by: actor, updated_at: now, ..old }
+            }
+            None => Value {
+                id: self.0.ids.next(),
+                content: Content::Plain(String::new()),
+                version: 1,
+                created_by: actor,
+                updated_by: actor,
+                created_at: now,
+                updated_at: now,
+            },
+        };
+        value.content = self.content(definition, address, &value, &request.value)?;
+        if seen_revision.is_none() {
+            batch = index_new_value(batch, address, value.id, &value_key);
+        }
+        batch = batch.require_unchanged(Tree::Values, value_key.as_slice(), seen_revision).put(
+            Tree::Values,
+            value_key,
+            record::encode(&value)?,
+        );
+        Ok(self.commit(batch).await?.then_some(value))
+    }
+
+    fn content(
+        &self,
+        definition: &Seen<Definition>,
+        address: &Address,
+        value: &Value,
+        text: &Plaintext,
+    ) -> Result<Content, Error> {
+        if definition.noun.encrypted {
+            return self.0.data_keys.seal(address, value.id, value.version, text);
+        }
+        let text = text.expose_str().map_err(|_| Error::ValueFormatMismatch)?;
+        Ok(Content::Plain(text.into()))
+    }
+
+    /// Requires in `batch` that the account is as it is now, and registers it there where it is unknown.
+    async fn require_account(
+        &self,
+        org: Id,
+        environment: &Environment,
+        account: &AccountId,
+        batch: Batch,
+    ) -> Result<Batch, Error> {
+        let account_key = key::account(org, environment, account);
+        if let Some(found) = self.0.engine.get(Tree::Accounts, &account_key).await? {
+            return Ok(batch.require_version(Tree::Accounts, account_key, found.revision));
+        }
+        if self.0.policy.strict_accounts {
+            return Err(Error::InvalidLinkedAccount(format!(
+                "No linked account found for account id : {account} in environment {environment}"
+            )));
+        }
+        if account.as_str() == org.to_string() {
+            return Err(Error::InvalidLinkedAccount(
+                "linked_account_id must not be the organization's id".into(),
+            ));
+        }
+        let now = Timestamp::now();
+        let registered = Account { id: self.0.ids.next(), created_at: now, updated_at: now };
+        Ok(batch
+            .require_absent(Tree::Accounts, account_key.as_slice())
+            .put(Tree::Accounts, account_key, record::encode(&registered)?)
+            .add(Tree::Counters, key::accounts_counter(org, environment), 1))
+    }
+}
+
+fn index_new_value(batch: Batch, address: &Address, id: Id, value_key: &[u8]) -> Batch {
+    let org = address.org;
+    batch
+        .put(Tree::ValueIds, key::value_id(org, id), value_key)
+        .put(Tree::DefinitionValues, key::definition_value(address), [])
+        .add(Tree::Counters, key::values_counter(org, &address.environment, &address.subject), 1)
+        .add(Tree::Counters, key::definition_values_counter(org, address.definition), 1)
+}

@@ -1,0 +1,252 @@
+//! Values: resolved, listed, revealed, deleted.
+
+use crate::crypto::Plaintext;
+use crate::model::{
+    Address, AuditEntry, AuditEvent, Content, Definition, Id, Name, Permission, Scope, Subject, Timestamp,
+    Value,
+};
+use crate::store::{self, Batch, Tree, key, record};
+use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, Page, PageRequest, Precondition, SubjectIds, Vault};
+
+/// A value with where it lives and what it is of.
+#[derive(Debug)]
+pub struct FoundValue {
+    /// Where it lives.
+    pub address: Address,
+    /// What it is of.
+    pub definition: Definition,
+    /// The value, as stored.
+    pub value: Value,
+}
+
+/// A value as its reader may see it.
+pub struct ResolvedValue {
+    /// The value.
+    pub found: FoundValue,
+    /// What is shown of its content.
+    pub shown: ShownContent,
+}
+
+/// What is shown of a value's content.
+pub enum ShownContent {
+    /// The text of a value that is not encrypted.
+    Plain(String),
+    /// Nothing of one that is.
+    Redacted,
+    /// The plaintext of one that is, to whoever may have it.
+    Revealed(Plaintext),
+}
+
+/// Which values of a subject are wanted.
+#[derive(Debug, Clone, Copy)]
+pub enum ValueFilter {
+    /// All.
+    All,
+    /// The one of this definition (`None`: a text that is no id).
+    Of(Option<Id>),
+}
+
+const VALUE_NOT_FOUND: Error = Error::NotFound("Variable value");
+
+impl FoundValue {
+    /// Whether the value is encrypted. A value that was read while its definition became encrypted is,
+    /// whichever of the two was seen in its new state.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.definition.encrypted || matches!(self.value.content, Content::Sealed(_))
+    }
+
+    fn redacted(self) -> ResolvedValue {
+        let shown = match &self.value.content {
+            Content::Plain(text) if !self.is_encrypted() => ShownContent::Plain(text.clone()),
+            _ => ShownContent::Redacted,
+        };
+        ResolvedValue { found: self, shown }
+    }
+}
+
+impl Vault {
+    /// The value of a definition for the subject that `ids` make of its scope, redacted if encrypted.
+    ///
+    /// # Errors
+    /// In this order: [`Error::NotFound`] for the definition, [`Error::Forbidden`],
+    /// [`Error::ScopeMismatch`] and malformed ids, [`Error::NotFound`] for the value.
+    pub async fn resolve_value(
+        &self,
+        at: &CallerIn,
+        definition: Option<Id>,
+        ids: &SubjectIds,
+    ) -> Result<ResolvedValue, Error> {
+        Ok(self.find_value(at, definition, ids).await?.redacted())
+    }
+
+    /// As [`Vault::resolve_value`], with the plaintext of an encrypted value, to a caller with `reveal`. The
+    /// audit entry is durable before the plaintext is handed out.
+    ///
+    /// # Errors
+    /// As [`Vault::resolve_value`]; [`Error::Forbidden`] for an encrypted value without `reveal`;
+    /// [`Error::Store`] where the audit entry cannot be written.
+    pub async fn reveal_value(
+        &self,
+        at: &CallerIn,
+        definition: Option<Id>,
+        ids: &SubjectIds,
+    ) -> Result<ResolvedValue, Error> {
+        let found = self.find_value(at, definition, ids).await?;
+        if !found.is_encrypted() {
+            return Ok(found.redacted());
+        }
+        at.caller().require(Permission::Reveal)?;
+        let value = &found.value;
+        let text = match &value.content {
+            Content::Plain(text) => text.clone().into(),
+            Content::Sealed(sealed) => {
+                self.0.data_keys.open(&found.address, value.id, value.version, sealed)?
+            }
+        };
+        self.record_reveal(at, value.id).await?;
+        Ok(ResolvedValue { found, shown: ShownContent::Revealed(text) })
+    }
+
+    async fn find_value(
+        &self,
+        at: &CallerIn,
+        definition: Option<Id>,
+        ids: &SubjectIds,
+    ) -> Result<FoundValue, Error> {
+        let org = at.caller().org();
+        // The definition first: sealing changes it and its values at once, so a plain value that is read
+        // after an encrypted definition can only be an old copy, and is_encrypted covers it.
+        let definition = self.definition(org, definition).await?.noun;
+        at.caller().require(Permission::Read)?;
+        let address = Address {
+            org,
+            environment: at.environment().clone(),
+            subject: ids.exact_subject(definition.scope)?,
+            definition: definition.id,
+        };
+        let seen = self.get::<Value>(Tree::Values, &key::value(&address)).await?.ok_or(VALUE_NOT_FOUND)?;
+        Ok(FoundValue { address, definition, value: seen.noun })
+    }
+
+    async fn record_reveal(&self, at: &CallerIn, value: Id) -> Result<(), Error> {
+        let entry = AuditEntry {
+            id: self.0.ids.next(),
+            event: AuditEvent::ValueRevealed,
+            actor: at.caller().actor(),
+            entity: value,
+            environment: at.environment().clone(),
+            created_at: Timestamp::now(),
+        };
+        let entry_key = key::audit_entry(at.caller().org(), entry.id);
+        self.0.engine.commit(Batch::new().put(Tree::Audit, entry_key, record::encode(&entry)?)).await?;
+        Ok(())
+    }
+
+    /// A page of the values of the subject that `ids` make of `scope`, in the order of their definitions'
+    /// creation, redacted if encrypted. Ids that the scope does not use are ignored.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::ScopeMismatch`] where the scope's id is missing.
+    pub async fn list_values(
+        &self,
+        at: &CallerIn,
+        scope: Scope,
+        ids: &SubjectIds,
+        filter: ValueFilter,
+        page: PageRequest,
+    ) -> Result<Page<ResolvedValue>, Error> {
+        at.caller().require(Permission::Read)?;
+        let subject = ids.subject(scope)?;
+        match filter {
+            ValueFilter::All => self.values_of_subject(at, &subject, page).await,
+            ValueFilter::Of(definition) => {
+                let found = match definition {
+                    Some(id) => self.value_of_subject(at, &subject, id).await?,
+                    None => None,
+                };
+                Ok(page.cut(found.into_iter().collect()))
+            }
+        }
+    }
+
+    async fn values_of_subject(
+        &self,
+        at: &CallerIn,
+        subject: &Subject,
+        page: PageRequest,
+    ) -> Result<Page<ResolvedValue>, Error> {
+        let (org, environment) = (at.caller().org(), at.environment());
+        let (total, _) = self.counter(&key::values_counter(org, environment, subject)).await?;
+        let range = key::value_prefix(org, environment, subject);
+        let mut docs = Vec::new();
+        for found in page.read(self.0.engine.as_ref(), Tree::Values, &range, total).await? {
+            let address = key::parse_value(&found.key)?;
+            // One whose definition was deleted since the scan went with it.
+            if let Some(definition) = self.find_definition(org, address.definition).await? {
+                let value = record::decode(&found.value)?;
+                docs.push(FoundValue { address, definition: definition.noun, value }.redacted());
+            }
+        }
+        Ok(page.of(docs, total))
+    }
+
+    async fn value_of_subject(
+        &self,
+        at: &CallerIn,
+        subject: &Subject,
+        definition: Id,
+    ) -> Result<Option<ResolvedValue>, Error> {
+        let (org, environment) = (at.caller().org(), at.environment().clone());
+        let Some(definition) = self.find_definition(org, definition).await? else { return Ok(None) };
+        let address = Address { org, environment, subject: subject.clone(), definition: definition.noun.id };
+        let Some(seen) = self.get::<Value>(Tree::Values, &key::value(&address)).await? else {
+            return Ok(None);
+        };
+        Ok(Some(FoundValue { address, definition: definition.noun, value: seen.noun }.redacted()))
+    }
+
+    /// Deletes a value, and says the name of its definition. Where `ids` name an account, only a value of
+    /// that account.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for a value that is not the caller's to see; [`Error::Forbidden`];
+    /// [`Error::VersionConflict`].
+    pub async fn delete_value(
+        &self,
+        at: &CallerIn,
+        id: Option<Id>,
+        ids: &SubjectIds,
+        precondition: &Precondition,
+    ) -> Result<Name, Error> {
+        let org = at.caller().org();
+        let id = id.ok_or(VALUE_NOT_FOUND)?;
+        let id_key = key::value_id(org, id);
+        for _ in 0..MAX_ATTEMPTS {
+            let value_key = self.0.engine.get(Tree::ValueIds, &id_key).await?.ok_or(VALUE_NOT_FOUND)?.value;
+            let address = key::parse_value(&value_key)?;
+            let account = ids.account()?;
+            if address.environment != *at.environment()
+                || account.is_some_and(|account| address.subject.linked_account() != Some(&account))
+            {
+                return Err(VALUE_NOT_FOUND);
+            }
+            at.caller().require(Permission::Write)?;
+            let definition = self.find_definition(org, address.definition).await?.ok_or(VALUE_NOT_FOUND)?;
+            let seen = self.get::<Value>(Tree::Values, &value_key).await?.ok_or(VALUE_NOT_FOUND)?;
+            precondition.check(Some(seen.noun.version))?;
+            let batch = Batch::new()
+                .require_version(Tree::Values, value_key.as_slice(), seen.revision)
+                .delete(Tree::Values, value_key)
+                .delete(Tree::ValueIds, id_key.as_slice())
+                .delete(Tree::DefinitionValues, key::definition_value(&address))
+                .add(Tree::Counters, key::values_counter(org, &address.environment, &address.subject), -1)
+                .add(Tree::Counters, key::definition_values_counter(org, address.definition), -1)
+                .freeing_space();
+            if self.commit(batch).await? {
+                return Ok(definition.noun.name);
+            }
+        }
+        Err(store::Error::Busy.into())
+    }
+}
