@@ -1,4 +1,5 @@
 //! Scoped configuration and secrets: one binary over an embedded store.
 
+pub mod config;
 pub mod crypto;
 pub mod telemetry;
