@@ -13,8 +13,11 @@
 //! 5. [`http`]: the API. [`control`]: the operator's socket. Both translate, call the vault, translate.
 //! 6. [`cli`]: commands. [`config`] and [`telemetry`]: what they start from.
 
+pub mod config;
 pub mod crypto;
 pub mod http;
 pub mod model;
 pub mod store;
 pub mod vault;
+pub mod config;
+pub mod telemetry;

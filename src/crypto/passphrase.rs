@@ -41,6 +41,12 @@ impl Passphrase {
     pub fn is_sample(&self) -> bool {
         self.0.as_str() == Self::SAMPLE
     }
+
+    /// Whether it is `text`; only tests know one to ask about.
+    #[cfg(test)]
+    pub(crate) fn is(&self, text: &str) -> bool {
+        self.0.as_str() == text
+    }
 }
 
 impl From<String> for Passphrase {

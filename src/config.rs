@@ -1,0 +1,233 @@
+//! The configuration: flag, then environment, then file, then default.
+//!
+//! `docs/configuration.md` has the table of every key. A mistake is one line that names where it was made
+//! and what is expected there, and never what was written: the wrong text might be the passphrase.
+
+mod address;
+mod duration;
+mod error;
+mod read;
+mod source;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use self::address::{InvalidAddress, ListenAddress};
+pub use self::duration::{InvalidDuration, parse_duration};
+pub use self::error::{ConfigError, Origin};
+use self::source::Sources;
+use crate::crypto::{KdfParameters, Passphrase};
+use crate::telemetry::{LogFormat, LogLevel};
+
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "config.toml";
+
+/// Every key, as the file spells it.
+pub const KEYS: &[&str] = &[
+    "server.listen",
+    "storage.path",
+    "encryption.passphrase",
+    "encryption.passphrase_file",
+    "encryption.argon2_memory_kib",
+    "encryption.argon2_passes",
+    "accounts.strict",
+    "sessions.ttl",
+    "sessions.refresh_ttl",
+    "limits.max_value_bytes",
+    "limits.requests_per_second",
+    "history.keep_versions",
+    "audit.keep_days",
+    "log.format",
+    "log.level",
+];
+
+/// What the command line sets; stronger than everything else.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--data`, relative to the working directory.
+    pub data: Option<PathBuf>,
+}
+
+/// The whole configuration, valid.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// `[server]`.
+    pub server: Server,
+    /// `[storage]`.
+    pub storage: Storage,
+    /// `[encryption]`.
+    pub encryption: Encryption,
+    /// `[accounts]`.
+    pub accounts: Accounts,
+    /// `[sessions]`.
+    pub sessions: Sessions,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[history]`.
+    pub history: History,
+    /// `[audit]`.
+    pub audit: Audit,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// `[server]`.
+#[derive(Debug, Default)]
+pub struct Server {
+    /// Where the server listens.
+    pub listen: ListenAddress,
+}
+
+/// `[storage]`.
+#[derive(Debug)]
+pub struct Storage {
+    /// The store's directory, relative to the working directory unless absolute.
+    pub path: PathBuf,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { path: PathBuf::from("data") }
+    }
+}
+
+/// `[encryption]`.
+#[derive(Debug, Default)]
+pub struct Encryption {
+    /// What opens the store; read from `passphrase_file` where that is set.
+    pub passphrase: Option<Passphrase>,
+    /// What deriving a key from it costs in a store that is made now; an existing one keeps its own.
+    pub kdf: KdfParameters,
+}
+
+/// `[accounts]`.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    /// Whether an account must be registered before it may have values.
+    pub strict: bool,
+}
+
+/// `[sessions]`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// How long a session token is valid.
+    pub ttl: Duration,
+    /// How long a refresh token is valid.
+    pub refresh_ttl: Duration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self { ttl: Duration::from_secs(DAY), refresh_ttl: Duration::from_secs(30 * DAY) }
+    }
+}
+
+/// `[limits]`.
+#[derive(Debug)]
+pub struct Limits {
+    /// The most bytes that a value may have.
+    pub max_value_bytes: u32,
+    /// The most requests a second per credential and per address; 0 is no limit.
+    pub requests_per_second: u32,
+}
+
+impl Limits {
+    /// The highest `max_value_bytes`. A body has 524,288 bytes at most: text of this length fits even if
+    /// JSON escapes every character to two, with room left for the ids beside it.
+    pub const MAX_VALUE_BYTES_CAP: u32 = 256_000;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_value_bytes: 65_536, requests_per_second: 0 }
+    }
+}
+
+/// `[history]`.
+#[derive(Debug)]
+pub struct History {
+    /// How many versions of a value are kept, the current one included.
+    pub keep_versions: u32,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { keep_versions: 10 }
+    }
+}
+
+/// `[audit]`.
+#[derive(Debug)]
+pub struct Audit {
+    /// How many days audit entries are kept.
+    pub keep_days: u32,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { keep_days: 365 }
+    }
+}
+
+/// `[log]`.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// How a log line is written.
+    pub format: LogFormat,
+    /// From which level on.
+    pub level: LogLevel,
+}
+
+impl Config {
+    /// Reads the configuration. Without `file`, [`DEFAULT_FILE`] is read where there is one.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake found, as one line. A value that a stronger source overrides is not looked at,
+    /// but its key must exist.
+    pub fn load(
+        file: Option<&Path>,
+        overrides: Overrides,
+        env: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        read::config(Sources::gather(file, Path::new(DEFAULT_FILE), overrides, env)?)
+    }
+
+    /// Whether a server may start with this.
+    ///
+    /// # Errors
+    ///
+    /// When it would listen beyond this machine with the passphrase that everyone knows.
+    pub fn check_serve(&self) -> Result<(), ConfigError> {
+        let sample = self.encryption.passphrase.as_ref().is_some_and(Passphrase::is_sample);
+        if sample && !self.server.listen.is_loopback() {
+            return Err(ConfigError::SamplePassphrase { listen: self.server.listen.clone() });
+        }
+        Ok(())
+    }
+
+    /// The keys that were set to something other than their default and that this release does not act on.
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        let default = Self::default();
+        [
+            ("sessions.ttl", self.sessions.ttl != default.sessions.ttl),
+            ("sessions.refresh_ttl", self.sessions.refresh_ttl != default.sessions.refresh_ttl),
+            (
+                "limits.requests_per_second",
+                self.limits.requests_per_second != default.limits.requests_per_second,
+            ),
+            ("history.keep_versions", self.history.keep_versions != default.history.keep_versions),
+            ("audit.keep_days", self.audit.keep_days != default.audit.keep_days),
+        ]
+        .into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! From what was written to what it means; what is missing keeps its default.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use zeroize::Zeroizing;
+
+use super::error::Origin;
+use super::source::{Found, Raw, Sources};
+use super::{Config, ConfigError, InvalidDuration, Limits, parse_duration};
+use crate::crypto::{KdfParameters, Passphrase};
+
+/// More than any passphrase, and less than what a device file would give.
+const MAX_PASSPHRASE_FILE: u64 = 64 * 1024;
+
+const ADDRESS: &str = "host:port, such as 127.0.0.1:8080";
+const NUMBER_AS_DURATION: &str = "a number and s, m, h or d in quotes, such as \"24h\": from 1s to 36500d";
+
+pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
+    let mut config = Config::default();
+    let (floor, cap) = (KdfParameters::FLOOR, KdfParameters::CAP);
+    let read = &mut sources;
+
+    text(read, "server.listen", ADDRESS, &mut config.server.listen)?;
+    // The default lies beside the file too.
+    config.storage.path = read.directory.join(&config.storage.path);
+    path(read, "storage.path", &mut config.storage.path)?;
+    config.encryption.passphrase = passphrase(read)?;
+    let kdf = &mut config.encryption.kdf;
+    number(read, "encryption.argon2_memory_kib", floor.memory_kib..=cap.memory_kib, &mut kdf.memory_kib)?;
+    number(read, "encryption.argon2_passes", floor.passes..=cap.passes, &mut kdf.passes)?;
+    boolean(read, "accounts.strict", &mut config.accounts.strict)?;
+    duration(read, "sessions.ttl", &mut config.sessions.ttl)?;
+    duration(read, "sessions.refresh_ttl", &mut config.sessions.refresh_ttl)?;
+    let limits = &mut config.limits;
+    number(read, "limits.max_value_bytes", 1..=Limits::MAX_VALUE_BYTES_CAP, &mut limits.max_value_bytes)?;
+    number(read, "limits.requests_per_second", 0..=1_000_000, &mut limits.requests_per_second)?;
+    number(read, "history.keep_versions", 1..=10_000, &mut config.history.keep_versions)?;
+    number(read, "audit.keep_days", 1..=36_500, &mut config.audit.keep_days)?;
+    text(read, "log.format", "text or json", &mut config.log.format)?;
+    text(read, "log.level", "error, warn, info, debug or trace", &mut config.log.level)?;
+    Ok(config)
+}
+
+fn invalid(origin: Origin, key: &'static str, expected: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid { origin, key, expected: expected.into() }
+}
+
+fn text<T: FromStr>(
+    sources: &mut Sources,
+    key: &'static str,
+    expected: &str,
+    into: &mut T,
+) -> Result<(), ConfigError> {
+    let Some(Found { origin, raw }) = sources.take(key) else { return Ok(()) };
+    let parsed = match raw {
+        Raw::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    *into = parsed.ok_or_else(|| invalid(origin, key, expected))?;
+    Ok(())
+}
+
+fn duration(
+    sources: &mut Sources,
+    key: &'static str,
+    into: &mut std::time::Duration,
+) -> Result<(), ConfigError> {
+    struct Parsed(std::time::Duration);
+    impl FromStr for Parsed {
+        type Err = InvalidDuration;
+
+        fn from_str(text: &str) -> Result<Self, InvalidDuration> {
+            parse_duration(text).map(Self)
+        }
+    }
+    let mut parsed = Parsed(*into);
+    text(sources, key, NUMBER_AS_DURATION, &mut parsed)?;
+    *into = parsed.0;
+    Ok(())
+}
+
+fn number(
+    sources: &mut Sources,
+    key: &'static str,
+    range: RangeInclusive<u32>,
+    into: &mut u32,
+) -> Result<(), ConfigError> {
+    let Some(Found { origin, raw }) = sources.take(key) else { return Ok(()) };
+    let number = match &raw {
+        Raw::Integer(number) if matches!(origin, Origin::File(..)) => u32::try_from(*number).ok(),
+        // The environment has only text; a string in the file is the wrong type. `parse` takes a sign.
+        Raw::Text(text) if !matches!(origin, Origin::File(..)) && !text.starts_with('+') => text.parse().ok(),
+        _ => None,
+    };
+    *into = number.filter(|number| range.contains(number)).ok_or_else(|| {
+        invalid(origin, key, format!("a whole number from {} to {}", range.start(), range.end()))
+    })?;
+    Ok(())
+}
+
+fn boolean(sources: &mut Sources, key: &'static str, into: &mut bool) -> Result<(), ConfigError> {
+    let Some(Found { origin, raw }) = sources.take(key) else { return Ok(()) };
+    let truth = match &raw {
+        Raw::Boolean(truth) => Some(*truth),
+        Raw::Text(text) if !matches!(origin, Origin::File(..)) => text.parse().ok(),
+        _ => None,
+    };
+    *into = truth.ok_or_else(|| invalid(origin, key, "true or false"))?;
+    Ok(())
+}
+
+fn path(sources: &mut Sources, key: &'static str, into: &mut PathBuf) -> Result<(), ConfigError> {
+    let Some(found) = sources.take(key) else { return Ok(()) };
+    *into = resolved(found, key, &sources.directory)?.1;
+    Ok(())
+}
+
+/// A path of the file is relative to the file; one from a flag or the environment, to where one stands.
+fn resolved(
+    Found { origin, raw }: Found,
+    key: &'static str,
+    directory: &Path,
+) -> Result<(Origin, PathBuf), ConfigError> {
+    let path = match raw {
+        Raw::Text(text) if !text.is_empty() && !text.contains('\0') => PathBuf::from(text.as_str()),
+        Raw::NotUnicode(text) => PathBuf::from(text),
+        _ => return Err(invalid(origin, key, "a path in quotes")),
+    };
+    let path = if matches!(origin, Origin::File(..)) { directory.join(path) } else { path };
+    Ok((origin, path))
+}
+
+fn passphrase(sources: &mut Sources) -> Result<Option<Passphrase>, ConfigError> {
+    match sources.take_either("encryption.passphrase", "encryption.passphrase_file") {
+        (None, None) => Ok(None),
+        (Some(one), Some(other)) => {
+            Err(ConfigError::TwoPassphrases { origin: later(one.origin, other.origin) })
+        }
+        (Some(Found { origin, raw }), None) => match raw {
+            Raw::Text(mut text) if !text.is_empty() => Ok(Some(std::mem::take(&mut *text).into())),
+            Raw::Text(_) => Err(invalid(origin, "encryption.passphrase", "a passphrase: it is empty")),
+            Raw::NotUnicode(_) => Err(invalid(origin, "encryption.passphrase", "UTF-8")),
+            _ => Err(invalid(origin, "encryption.passphrase", "a string in quotes")),
+        },
+        (None, Some(found)) => {
+            let (origin, path) = resolved(found, "encryption.passphrase_file", &sources.directory)?;
+            passphrase_file(&path).map(Some).map_err(|why| ConfigError::PassphraseFile { origin, path, why })
+        }
+    }
+}
+
+fn later(one: Origin, other: Origin) -> Origin {
+    match (&one, &other) {
+        (Origin::File(_, a), Origin::File(_, b)) if a > b => one,
+        _ => other,
+    }
+}
+
+/// The content without the one line break that an editor leaves at its end.
+fn passphrase_file(path: &Path) -> Result<Passphrase, String> {
+    // As large as it can become: growing would leave copies behind that nobody wipes.
+    let mut content = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE_FILE as usize + 1));
+    File::open(path)
+        .and_then(|file| file.take(MAX_PASSPHRASE_FILE + 1).read_to_end(&mut content))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if content.len() as u64 > MAX_PASSPHRASE_FILE {
+        return Err("is longer than 64 KiB".to_owned());
+    }
+    let text = std::str::from_utf8(&content).map_err(|_| "is not UTF-8".to_owned())?;
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() { Err("is empty".to_owned()) } else { Ok(text.to_owned().into()) }
+}
