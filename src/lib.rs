@@ -13,11 +13,12 @@
 //! 5. [`http`]: the API. [`control`]: the operator's socket. Both translate, call the vault, translate.
 //! 6. [`cli`]: commands. [`config`] and [`telemetry`]: what they start from.
 
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod crypto;
 pub mod http;
 pub mod model;
 pub mod store;
-pub mod vault;
-pub mod config;
 pub mod telemetry;
+pub mod vault;

@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `coffer` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    coffer::cli::run()
+}

@@ -1,2 +1,3 @@
-//! x
+//! Measures the whole server over loopback HTTP.
+
 fn main() {}

@@ -24,13 +24,11 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     let metrics = request.app_data::<Data<Metrics>>().cloned();
     let _in_flight = metrics.as_ref().map(|metrics| metrics.begin());
     let request_id = request_id(request.headers().get(REQUEST_ID));
-    let head = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) => match response.response().error().map(|error| error_response(error, &request_id)) {
-            Some(shaped) => response.into_response(shaped).map_into_right_body(),
-            None => response.map_into_left_body(),
-        },
-        Err(error) => ServiceResponse::new(head, error_response(&error, &request_id)).map_into_right_body(),
+    // Handlers and extractors answer their errors with a response that carries the error.
+    let response = next.call(request).await?;
+    let mut response = match response.response().error().map(|error| error_response(error, &request_id)) {
+        Some(shaped) => response.into_response(shaped).map_into_right_body(),
+        None => response.map_into_left_body(),
     };
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -5,12 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::http::Method;
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::store::embedded::Stats;
 
 /// The server's metrics.
 pub struct Metrics {
@@ -49,9 +54,11 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Metrics over `registry`, where others may have registered theirs.
+    /// Metrics of the requests, and of the store that `stats` tells of.
     #[must_use]
-    pub fn new(mut registry: Registry) -> Metrics {
+    pub fn new(stats: impl Fn() -> Stats + Send + Sync + 'static) -> Metrics {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(StoreMetrics(Box::new(stats))));
         let requests = Family::default();
         registry.register("coffer_http_requests", "Requests answered", requests.clone());
         let durations = Family::new_with_constructor(Durations);
@@ -84,6 +91,51 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// The engine's own counts, read when they are asked for.
+struct StoreMetrics(Box<dyn Fn() -> Stats + Send + Sync>);
+
+impl fmt::Debug for StoreMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreMetrics")
+    }
+}
+
+impl Collector for StoreMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let stats = (self.0)();
+        let counters = [
+            ("coffer_store_commits", "Changes made durable", stats.commits),
+            ("coffer_store_conflicts", "Changes planned anew because another came first", stats.conflicts),
+            ("coffer_store_syncs", "Syncs of the journal, each for a group of changes", stats.syncs),
+        ];
+        for (name, help, count) in counters {
+            ConstCounter::new(count).encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                MetricType::Counter,
+            )?)?;
+        }
+        let seconds = ConstCounter::new(stats.sync_time.as_secs_f64());
+        let (name, help) = ("coffer_store_sync_seconds", "Time spent in syncs of the journal");
+        seconds.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        let gauges = [
+            ("coffer_store_queue_depth", "Changes waiting to be made durable", stats.queue_depth),
+            ("coffer_store_journal_bytes", "Bytes of journal that no base covers yet", stats.journal_bytes),
+            ("coffer_store_revision", "The last change's number", stats.last_revision.0),
+        ];
+        for (name, help, level) in gauges {
+            ConstGauge::new(i64::try_from(level).unwrap_or(i64::MAX)).encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                MetricType::Gauge,
+            )?)?;
+        }
+        Ok(())
     }
 }
 

@@ -20,4 +20,4 @@ mod values;
 
 pub use metrics::Metrics;
 pub use routes::routes;
-pub use server::{Server, serve};
+pub use server::{Server, block_on, serve};

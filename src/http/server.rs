@@ -22,6 +22,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests in flight may take to finish once the server stops.
 const STOP_TIME_LIMIT: Duration = Duration::from_secs(30);
 
+/// Runs `future` to its end, on this thread, within what [`serve`] needs around it.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    actix_web::rt::System::new().block_on(future)
+}
+
 /// A running server.
 pub struct Server {
     handle: ServerHandle,

@@ -6,11 +6,12 @@
 
 pub mod embedded;
 pub mod key;
+#[cfg(test)]
 pub mod memory;
 pub mod record;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -43,24 +43,17 @@ impl Vault {
         found.iter().map(|found| Ok(record::decode(&found.value)?)).collect()
     }
 
-    /// The organization with this id or name. Where none is named: the only one there is.
+    /// The organization with this id or name.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::InvalidRequest`], listing the names, where none is named and there
-    /// are several.
-    pub async fn find_org(&self, id_or_name: Option<&str>) -> Result<Org, Error> {
-        let orgs = self.orgs().await?;
-        match id_or_name {
-            Some(wanted) => orgs
-                .into_iter()
-                .find(|org| org.id.to_string() == wanted || org.name.as_str() == wanted)
-                .ok_or(Error::NotFound("Organization")),
-            None if orgs.len() == 1 => orgs.into_iter().next().ok_or(Error::NotFound("Organization")),
-            None => {
-                let names: Vec<_> = orgs.iter().map(|org| org.name.as_str()).collect();
-                Err(Error::InvalidRequest(format!("--org is needed, one of: {}", names.join(", "))))
-            }
-        }
+    /// [`Error::NotFound`].
+    pub async fn find_org(&self, id_or_name: &str) -> Result<Org, Error> {
+        let id = match id_or_name.parse::<Id>() {
+            Ok(id) => Some(id),
+            Err(_) => self.get::<Id>(Tree::OrgNames, &key::org_name(id_or_name)).await?.map(|seen| seen.noun),
+        };
+        let id = id.ok_or(Error::NotFound("Organization"))?;
+        Ok(self.get::<Org>(Tree::Orgs, &key::org(id)).await?.ok_or(Error::NotFound("Organization"))?.noun)
     }
 
     /// Adds an environment to an organization.

@@ -1,1 +1,261 @@
-//! Placeholder.
+//! The embedded engine: a journal and a base are the store, sled is an index over them.
+//!
+//! A commit is true once its group's frame is synced to the [`journal`], and visible once it is applied to
+//! the [`index`]; in that order, so no reader sees what a power cut could take back. sled is never synced
+//! on that way and never believed after a power cut: [`open`] builds it anew from the newest [`base`] and
+//! the journal since. The base is written by the [`keeper`], in the background, and frees older journal.
+//!
+//! Reading order: [`committer`] (with [`queue`] before it and [`group`] in it), [`journal`], [`index`],
+//! [`keeper`], [`base`], [`open`]. `docs/storage.md` has the formats and what each promise rests on.
+
+mod base;
+mod committer;
+mod create;
+mod disk;
+mod error;
+mod files;
+mod group;
+mod index;
+mod index_files;
+mod instance;
+mod journal;
+mod keeper;
+mod lock;
+mod logged;
+mod open;
+mod queue;
+mod quiet;
+mod shared;
+mod state;
+mod stats;
+mod tuning;
+
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+
+pub use create::{Creation, Presence};
+pub use error::OpenError;
+pub use stats::Stats;
+
+use super::{Batch, BoxFuture, Engine, Error, Record, Revision, Tree};
+use committer::Committer;
+use error::Doing;
+use index::Index;
+use keeper::Keeper;
+use lock::Lock;
+use open::Recovered;
+use queue::Queue;
+use shared::Shared;
+use state::{IndexState, State};
+use tuning::Tuning;
+
+const BASE_DIR: &str = "base";
+const JOURNAL_DIR: &str = "journal";
+const INDEX_DIR: &str = "sled";
+
+/// An open store in a directory of this machine.
+#[derive(Debug)]
+pub struct Embedded {
+    shared: Arc<Shared>,
+    queue: Queue,
+    /// `None` once closed.
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    committer: JoinHandle<()>,
+    keeper: Keeper,
+    /// Last, so that the store is free only when nothing of it is in use.
+    lock: Lock,
+}
+
+impl Embedded {
+    /// What is in `dir`; a directory that is absent holds nothing.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] where that cannot be told.
+    pub fn exists(dir: &Path) -> Result<Presence, OpenError> {
+        create::presence(dir)
+    }
+
+    /// Begins a new store in `dir`, over what an interrupted creation may have left there.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] where a store is; [`OpenError::Held`] where another process is at it.
+    pub fn create(dir: &Path) -> Result<Creation, OpenError> {
+        Embedded::create_tuned(dir, Tuning::default())
+    }
+
+    fn create_tuned(dir: &Path, tuning: Tuning) -> Result<Creation, OpenError> {
+        files::create_dir(dir).doing("create", dir)?;
+        let lock = Lock::take(dir)?;
+        if create::presence(dir)? == Presence::Store {
+            return Err(OpenError::Exists(dir.to_owned()));
+        }
+        create::lay_out(dir, &tuning)?;
+        Embedded::start(dir, lock, tuning).map(Creation::new)
+    }
+
+    /// Opens the store in `dir`. Every acknowledged commit is in it, whatever happened to the process or
+    /// the machine.
+    ///
+    /// # Errors
+    /// Every variant of [`OpenError`] but `Exists`.
+    pub fn open(dir: &Path) -> Result<Embedded, OpenError> {
+        Embedded::open_tuned(dir, Tuning::default())
+    }
+
+    fn open_tuned(dir: &Path, tuning: Tuning) -> Result<Embedded, OpenError> {
+        // Before the lock too: where no store is, not even its lock file should appear.
+        expect_store(dir)?;
+        let lock = Lock::take(dir)?;
+        expect_store(dir)?;
+        Embedded::start(dir, lock, tuning)
+    }
+
+    fn start(dir: &Path, lock: Lock, tuning: Tuning) -> Result<Embedded, OpenError> {
+        let recovered = open::recover(dir, &tuning)?;
+        let Recovered { instance, boot, index, place, journal, last, base, base_bytes, journal_bytes } =
+            recovered;
+        let shared = Arc::new(Shared::new(dir.to_owned(), instance, boot, tuning, index, last));
+        shared.counters.base_revision.store(base.0, Ordering::Relaxed);
+        shared.counters.journal_written.store(journal_bytes, Ordering::Relaxed);
+        let keeper =
+            Keeper::start(Arc::clone(&shared), base_bytes, place).doing("start the keeper of", dir)?;
+        let (queue, receiver) = Queue::new(Arc::clone(&shared));
+        let committer = Committer::start(Arc::clone(&shared), receiver, journal, keeper.waker())
+            .doing("start the committer of", dir)?;
+        Ok(Embedded { shared, queue, running: Mutex::new(Some(Running { committer, keeper, lock })) })
+    }
+
+    /// The store's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
+    /// Says, to those who find the store in use, who is using it: one line.
+    ///
+    /// # Errors
+    /// What the file system says. The store stays locked.
+    pub fn set_holder(&self, line: &str) -> io::Result<()> {
+        match &*self.running.lock() {
+            Some(running) => running.lock.set_holder(line),
+            None => Ok(()),
+        }
+    }
+
+    /// What was done and where it stands. Cheap.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.read(self.shared.applied())
+    }
+
+    /// Commits what was queued, then closes the store, so that the next start has nothing to replay.
+    /// Reads and commits fail afterwards. Does nothing where the store is closed. Blocks for as long as the
+    /// disk takes.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] where the index could not be closed. Nothing is lost by that: the next start
+    /// replays, or builds it anew.
+    pub fn close(&self) -> Result<(), OpenError> {
+        let Some(running) = self.running.lock().take() else { return Ok(()) };
+        let Running { committer, mut keeper, lock } = running;
+        self.shared.closed.store(true, Ordering::Release);
+        self.queue.close();
+        if committer.join().is_err() {
+            self.shared.fail("the committer panicked".into());
+        }
+        keeper.stop();
+        let closed = self.shared.take_index().map_or(Ok(()), |index| self.close_index(index));
+        drop(lock);
+        closed
+    }
+
+    fn close_index(&self, index: Index) -> Result<(), OpenError> {
+        let Shared { dir, instance, boot, .. } = &*self.shared;
+        if self.shared.failure().is_some() {
+            // The index may have less than the journal, so it is not closed as if it had all.
+            return Ok(());
+        }
+        let last = self.shared.applied();
+        let path = dir.join(INDEX_DIR);
+        let db_bytes =
+            index.close(last, &path).map_err(io::Error::other).doing("close the index in", &path)?;
+        let state =
+            State { instance: *instance, boot: boot.clone(), index: IndexState::Clean { last, db_bytes } };
+        state.save(dir).doing("write the state in", dir)
+    }
+
+    /// A scan, at once.
+    fn scan_now(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Record>, Error> {
+        let mut found = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        self.shared.index()?.walk(tree, prefix, after, |record| {
+            found.push(record);
+            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(found)
+    }
+}
+
+impl Engine for Embedded {
+    fn get<'a>(&'a self, tree: Tree, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Record>, Error>> {
+        Box::pin(async move { self.shared.index()?.get(tree, key) })
+    }
+
+    fn scan<'a>(
+        &'a self,
+        tree: Tree,
+        prefix: &'a [u8],
+        after: Option<&'a [u8]>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
+        Box::pin(async move { self.scan_now(tree, prefix, after, limit) })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, Error>> {
+        Box::pin(async move {
+            let answer = self.queue.submit(batch)?;
+            answer.await.unwrap_or_else(|_| Err(queue::stopped()))
+        })
+    }
+
+    fn is_writable(&self) -> bool {
+        self.shared.unwritable().is_none()
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        if let Err(e) = self.close() {
+            tracing::warn!("the store was not closed cleanly: {e}");
+        }
+    }
+}
+
+fn expect_store(dir: &Path) -> Result<(), OpenError> {
+    match create::presence(dir)? {
+        Presence::Store => Ok(()),
+        Presence::Nothing => Err(OpenError::Missing(dir.to_owned())),
+        Presence::Unfinished => Err(OpenError::Unfinished(dir.to_owned())),
+    }
+}

@@ -1,0 +1,52 @@
+//! How a command fails: one line on stderr and an exit code.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::control::Refusal;
+use crate::vault::OpeningError;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The command was used wrongly: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// It failed: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    /// Something that the system refused, and what was being done.
+    pub(super) fn io(doing: &str) -> impl FnOnce(io::Error) -> Failure + '_ {
+        move |error| Failure::Failed(format!("cannot {doing}: {error}"))
+    }
+
+    pub(super) fn report(&self) -> ExitCode {
+        super::output::complain(&format!("error: {self}"));
+        match self {
+            Failure::Usage(_) => ExitCode::from(2),
+            Failure::Failed(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<OpeningError> for Failure {
+    fn from(error: OpeningError) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        if refusal.usage { Failure::Usage(refusal.message) } else { Failure::Failed(refusal.message) }
+    }
+}

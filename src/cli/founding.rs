@@ -1,0 +1,93 @@
+//! `coffer init`: a store, an organization, and an API key for each of its environments.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::starting::Start;
+use crate::http;
+use crate::model::{OrgName, Permissions, Reach};
+use crate::vault::{self, Contents, NewApiKey, Opened, OpeningError, Vault};
+
+/// Arguments of `init`.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// What the organization is called
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_ORG)]
+    org: OrgName,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the organization of a store is called that `serve` makes by itself.
+const DEFAULT_ORG: &str = "default";
+
+/// A new organization and its first keys, shown this once.
+#[derive(Serialize)]
+pub(super) struct Founded {
+    org_id: String,
+    api_keys: BTreeMap<String, String>,
+}
+
+pub(super) fn run(start: &Start, arguments: &Arguments) -> Result<(), Failure> {
+    http::block_on(async {
+        if vault::contents(start.dir())? == Contents::Store {
+            return Err(Failure::Failed(format!("there is a store in {} already", start.dir().display())));
+        }
+        let (opened, founded) = found(start, arguments.org.clone()).await?;
+        opened.engine.close().map_err(OpeningError::from)?;
+        if arguments.json { output::say_json(&founded) } else { founded.say() }
+    })
+}
+
+/// Makes the store with the organization `name` in it.
+pub(super) async fn found(start: &Start, name: OrgName) -> Result<(Opened, Founded), OpeningError> {
+    let kdf = start.config.encryption.kdf;
+    vault::create(start.dir(), start.passphrase()?, kdf, start.policy(), async |vault| {
+        Founded::make(vault, name).await
+    })
+    .await
+}
+
+/// Makes the store as `serve` does where there is none.
+pub(super) async fn found_default(start: &Start) -> Result<(Opened, Founded), Failure> {
+    let name = DEFAULT_ORG.parse::<OrgName>().map_err(|error| Failure::Failed(error.to_string()))?;
+    Ok(found(start, name).await?)
+}
+
+impl Founded {
+    async fn make(vault: &Vault, name: OrgName) -> Result<Founded, vault::Error> {
+        let org = vault.create_org(name).await?;
+        let mut api_keys = BTreeMap::new();
+        for environment in &org.environments {
+            let new = NewApiKey {
+                reach: Reach::One(environment.clone()),
+                permissions: Permissions::ALL,
+                name: "made with the store".into(),
+                expires_at: None,
+            };
+            let (_, secret) = vault.create_api_key(&org, new).await?;
+            api_keys.insert(environment.to_string(), secret.expose().to_owned());
+        }
+        Ok(Founded { org_id: org.id.to_string(), api_keys })
+    }
+
+    /// The key of the environment `test`.
+    pub(super) fn test_key(&self) -> &str {
+        self.api_keys.get("test").map_or("", String::as_str)
+    }
+
+    /// Writes the organization and its keys for people.
+    pub(super) fn say(&self) -> Result<(), Failure> {
+        output::say(&format!("organization        {}", self.org_id))?;
+        for (environment, key) in &self.api_keys {
+            output::say(&format!("API key, {environment:10} {key}"))?;
+        }
+        output::say("The keys are shown only now. Keep them where you keep passwords.")
+    }
+}

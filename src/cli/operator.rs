@@ -1,0 +1,225 @@
+//! `coffer keys`, `orgs`, `environments`: commands that run here on a free store, and in the server that
+//! holds it otherwise.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::failure::Failure;
+use crate::cli::output::{say, say_json, say_table};
+use crate::cli::starting::Start;
+use crate::config::parse_duration;
+use crate::control::{self, Command, Outcome, Unreachable};
+use crate::http;
+use crate::model::{Environment, OrgName, Permission, Reach};
+use crate::store::embedded::OpenError;
+use crate::vault::OpeningError;
+
+/// `coffer keys`
+#[derive(Subcommand)]
+pub(super) enum Keys {
+    /// Make an API key, and show it this once
+    Create(CreateKey),
+    /// List API keys
+    List {
+        #[command(flatten)]
+        of: OfOrg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an API key
+    Revoke {
+        /// The key's id
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct CreateKey {
+    /// The environment that it opens, or `all`
+    #[arg(long, value_name = "ENV")]
+    environment: Reach,
+    #[command(flatten)]
+    of: OfOrg,
+    /// What it may do: read, write, manage, reveal, admin
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "read,write")]
+    permissions: Vec<Permission>,
+    /// What you call it
+    #[arg(long, default_value = "")]
+    name: String,
+    /// How long it lives: a number and s, m, h or d
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    expires: Option<Duration>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `coffer orgs`
+#[derive(Subcommand)]
+pub(super) enum Orgs {
+    /// Make an organization
+    Create {
+        /// What it is called
+        name: OrgName,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List organizations
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `coffer environments`
+#[derive(Subcommand)]
+pub(super) enum Environments {
+    /// Add an environment
+    Add {
+        /// What it is called
+        name: Environment,
+        #[command(flatten)]
+        of: OfOrg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List environments
+    List {
+        #[command(flatten)]
+        of: OfOrg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct OfOrg {
+    /// The organization, by id or name
+    #[arg(long, value_name = "ORG")]
+    org: Option<String>,
+}
+
+/// A command, and how its outcome is to be written.
+pub(super) struct Asked {
+    command: Command,
+    json: bool,
+}
+
+impl Keys {
+    pub(super) fn asked(self) -> Asked {
+        match self {
+            Keys::Create(new) => Asked {
+                json: new.json,
+                command: Command::KeysCreate {
+                    org: new.of.org,
+                    environment: new.environment.to_string(),
+                    permissions: new
+                        .permissions
+                        .iter()
+                        .map(|permission| permission.as_str().into())
+                        .collect(),
+                    name: new.name,
+                    expires_in: new.expires.map(|time| time.as_secs()),
+                },
+            },
+            Keys::List { of, json } => Asked { json, command: Command::KeysList { org: of.org } },
+            Keys::Revoke { id } => Asked { json: false, command: Command::KeysRevoke { id } },
+        }
+    }
+}
+
+impl Orgs {
+    pub(super) fn asked(self) -> Asked {
+        match self {
+            Orgs::Create { name, json } => {
+                Asked { json, command: Command::OrgsCreate { name: name.as_str().into() } }
+            }
+            Orgs::List { json } => Asked { json, command: Command::OrgsList },
+        }
+    }
+}
+
+impl Environments {
+    pub(super) fn asked(self) -> Asked {
+        match self {
+            Environments::Add { name, of, json } => {
+                Asked { json, command: Command::EnvironmentsAdd { org: of.org, name: name.to_string() } }
+            }
+            Environments::List { of, json } => {
+                Asked { json, command: Command::EnvironmentsList { org: of.org } }
+            }
+        }
+    }
+}
+
+pub(super) fn run(start: &Start, asked: Asked) -> Result<(), Failure> {
+    let outcome = match control::ask(start.dir(), &asked.command) {
+        Ok(answer) => answer?,
+        Err(Unreachable::Silent(_)) => here(start, asked.command)?,
+        Err(error @ Unreachable::CutOff(_)) => return Err(Failure::Failed(error.to_string())),
+    };
+    write(&outcome, asked.json)
+}
+
+/// Runs a command on a store that no server holds.
+fn here(start: &Start, command: Command) -> Result<Outcome, Failure> {
+    http::block_on(async {
+        let opened = match start.open().await {
+            Err(OpeningError::Engine(OpenError::Missing(dir) | OpenError::Unfinished(dir))) => {
+                return Err(Failure::Failed(format!(
+                    "there is no store in {}: make one with `coffer init`",
+                    dir.display()
+                )));
+            }
+            opened => opened?,
+        };
+        let outcome = control::execute(&opened.vault, command).await;
+        opened.engine.close().map_err(OpeningError::from)?;
+        Ok(outcome?)
+    })
+}
+
+fn write(outcome: &Outcome, json: bool) -> Result<(), Failure> {
+    match outcome {
+        Outcome::Key(new) if json => say_json(new),
+        Outcome::Key(new) => say(&format!("{}  {}", new.id, new.key)),
+        Outcome::Keys(rows) if json => say_json(rows),
+        Outcome::Keys(rows) => {
+            let permissions: Vec<_> = rows.iter().map(|row| row.permissions.join(",")).collect();
+            let cells: Vec<_> = rows
+                .iter()
+                .zip(&permissions)
+                .map(|(row, permissions)| {
+                    let expires = row.expires_at.as_deref().unwrap_or("never");
+                    [&row.id, &row.org_id, &row.environment, permissions, expires, &row.name]
+                        .map(AsRef::as_ref)
+                })
+                .collect();
+            say_table(["ID", "ORGANIZATION", "ENVIRONMENT", "PERMISSIONS", "EXPIRES", "NAME"], &cells)
+        }
+        Outcome::KeyRevoked => say("revoked"),
+        Outcome::Org(org) if json => say_json(org),
+        Outcome::Org(org) => say(&format!("{}  {}", org.id, org.name)),
+        Outcome::Orgs(rows) if json => say_json(rows),
+        Outcome::Orgs(rows) => {
+            let cells: Vec<_> = rows.iter().map(|row| [row.id.as_str(), row.name.as_str()]).collect();
+            say_table(["ID", "NAME"], &cells)
+        }
+        Outcome::EnvironmentAdded(row) if json => say_json(row),
+        Outcome::EnvironmentAdded(row) => say(&format!("{} has the environment {}", row.org_name, row.name)),
+        Outcome::Environments(rows) if json => say_json(rows),
+        Outcome::Environments(rows) => {
+            let cells: Vec<_> = rows
+                .iter()
+                .map(|row| [row.org_id.as_str(), row.org_name.as_str(), row.name.as_str()])
+                .collect();
+            say_table(["ORGANIZATION", "NAME", "ENVIRONMENT"], &cells)
+        }
+    }
+}

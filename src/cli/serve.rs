@@ -1,0 +1,105 @@
+//! `coffer serve`: the server, from the first line of its configuration to the last flush.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::failure::Failure;
+use crate::cli::starting::Start;
+use crate::cli::{founding, output};
+use crate::config::Overrides;
+use crate::control::Listener;
+use crate::http::{self, Metrics};
+use crate::store::embedded::Embedded;
+use crate::telemetry;
+use crate::vault::{self, Contents, Opened, OpeningError};
+
+/// Arguments of `serve`.
+#[derive(Args, Default)]
+pub(super) struct Arguments {
+    /// Where to listen, instead of server.listen
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+
+    /// The store's directory, instead of storage.path
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Arguments {
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides { listen: self.listen.clone(), data: self.data.clone() }
+    }
+}
+
+pub(super) fn run(start: Start) -> Result<(), Failure> {
+    start.config.check_serve()?;
+    // The listener first: where the port is taken, no store is made or opened.
+    let listener = bind(&start)?;
+    let _log = telemetry::init(start.config.log.format, start.config.log.level)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    for key in start.config.without_effect() {
+        tracing::warn!(key, "this release does not act on this setting yet");
+    }
+    http::block_on(serve(start, listener))
+}
+
+fn bind(start: &Start) -> Result<TcpListener, Failure> {
+    let listen = &start.config.server.listen;
+    TcpListener::bind(listen).map_err(Failure::io(&format!("listen on {listen}")))
+}
+
+async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {
+    let address = listener.local_addr().map_err(Failure::io("learn the address listened on"))?;
+    let url = format!("http://{address}");
+    let Opened { vault, engine } = match vault::contents(start.dir())? {
+        Contents::Store => start.open().await?,
+        Contents::Nothing => {
+            let (opened, founded) = founding::found_default(&start).await?;
+            founded.say()?;
+            output::say(&first_request(&url, founded.test_key()))?;
+            opened
+        }
+    };
+    // Signals that arrive from here on end the server in good order.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::io("listen to SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("listen to SIGINT"))?;
+    let control = Listener::bind(start.dir()).map_err(Failure::io("make the control socket"))?;
+    let control = tokio::spawn(control.serve(vault.clone()));
+    engine
+        .set_holder(&format!("pid {}, serving {url}", std::process::id()))
+        .map_err(Failure::io("write the lock file"))?;
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let server =
+        http::serve(vec![listener], vault, metrics(&engine), workers).map_err(Failure::io("serve"))?;
+    output::say(&format!("listening on {url}"))?;
+    tracing::info!(address = %address, "listening");
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    server.stop().await;
+    control.abort();
+    let _ = control.await;
+    engine.close().map_err(OpeningError::from)?;
+    Ok(())
+}
+
+fn metrics(engine: &Arc<Embedded>) -> Metrics {
+    let engine = engine.clone();
+    Metrics::new(move || engine.stats())
+}
+
+/// A request that works when it is pasted into a shell.
+fn first_request(url: &str, key: &str) -> String {
+    format!(
+        "Try it:\n  curl -s {url}/api/v2/public/env/definitions -H 'x-api-key: {key}' \\\n    \
+         -H 'content-type: application/json' -d '{{\"name\":\"API_BASE_URL\",\"scope\":\"org\",\"var_format\":\"url\"}}'"
+    )
+}

@@ -1,0 +1,48 @@
+//! What every command on the store starts from: the configuration, and the way to the store.
+
+use std::path::Path;
+
+use crate::cli::failure::Failure;
+use crate::config::{Config, Overrides};
+use crate::crypto::Passphrase;
+use crate::telemetry::LogFormat;
+use crate::vault::{self, Opened, OpeningError, Policy};
+
+/// The configuration of this run.
+pub(super) struct Start {
+    pub(super) config: Config,
+}
+
+impl Start {
+    pub(super) fn load(
+        file: Option<&Path>,
+        overrides: Overrides,
+        log_format: Option<LogFormat>,
+    ) -> Result<Start, Failure> {
+        let mut config = Config::load(file, overrides, std::env::vars_os())?;
+        if let Some(format) = log_format {
+            config.log.format = format;
+        }
+        Ok(Start { config })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.config.storage.path
+    }
+
+    pub(super) fn passphrase(&self) -> Result<&Passphrase, OpeningError> {
+        self.config.encryption.passphrase.as_ref().ok_or(OpeningError::NoPassphrase)
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            strict_accounts: self.config.accounts.strict,
+            max_value_bytes: self.config.limits.max_value_bytes as usize,
+        }
+    }
+
+    /// Opens the store.
+    pub(super) async fn open(&self) -> Result<Opened, OpeningError> {
+        vault::open(self.dir(), self.passphrase()?, self.policy()).await
+    }
+}

@@ -1,0 +1,14 @@
+//! The operator's commands: one implementation of each, and two ways to reach it.
+//!
+//! On a free store a command runs in the process that was asked; on a held one it travels through the
+//! holder's socket and runs there. Whoever may write the store's files may command it, and nobody else: the
+//! socket lies among those files, and no credential is needed.
+
+mod client;
+mod command;
+mod server;
+mod socket;
+
+pub use client::{Unreachable, ask};
+pub use command::{Command, EnvironmentRow, KeyRow, NewKey, OrgRow, Outcome, Refusal, execute};
+pub use server::Listener;

@@ -1,0 +1,196 @@
+//! The one thread that writes: takes what is waiting, decides it, makes it durable, makes it visible.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use super::disk::Disk;
+use super::group::{self, Accepted, Decision};
+use super::index::{Index, IndexWrite};
+use super::journal::{AppendError, FrameBuffer, Journal};
+use super::keeper::Waker;
+use super::queue::{Answer, Message, Submission, release};
+use super::shared::Shared;
+use crate::store::{Batch, Error, Revision};
+
+/// The committer.
+#[derive(Debug)]
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    queue: Receiver<Message>,
+    journal: Journal,
+    keeper: Waker,
+    disk: Disk,
+    frame: FrameBuffer,
+    last: Revision,
+    closing: bool,
+}
+
+impl Committer {
+    /// Starts the thread. It ends with [`Message::Close`].
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        queue: Receiver<Message>,
+        journal: Journal,
+        keeper: Waker,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let committer = Committer {
+            disk: Disk::new(shared.dir.clone()),
+            last: shared.applied(),
+            frame: FrameBuffer::default(),
+            closing: false,
+            shared,
+            queue,
+            journal,
+            keeper,
+        };
+        std::thread::Builder::new().name("store-committer".into()).spawn(move || committer.run())
+    }
+
+    fn run(mut self) {
+        let mut group = Vec::new();
+        while !self.closing {
+            self.gather(&mut group);
+            if group.is_empty() {
+                continue;
+            }
+            self.release(&group);
+            // sled may panic on an index that is damaged underneath it. What was synced is safe in the
+            // journal; what the index holds now is unknown, so this is an end like a failed sync.
+            if catch_unwind(AssertUnwindSafe(|| self.commit(&mut group))).is_err() {
+                self.shared.fail("the index broke while a commit was applied".into());
+            }
+            // Whoever was not answered hears that the committer has ended: the outcome is not known.
+            group.clear();
+        }
+    }
+
+    /// Waits for a batch, then takes what is there: a group grows while the one before it is synced, so no
+    /// delay is needed to fill it.
+    fn gather(&mut self, group: &mut Vec<Submission>) {
+        let mut bytes = 0;
+        let Ok(mut message) = self.queue.recv() else {
+            self.closing = true;
+            return;
+        };
+        loop {
+            match message {
+                Message::Close => {
+                    self.closing = true;
+                    return;
+                }
+                Message::Commit(submission) => {
+                    bytes += submission.weight;
+                    group.push(submission);
+                }
+            }
+            if group.len() >= self.shared.tuning.group_batches || bytes >= self.shared.tuning.group_bytes {
+                return;
+            }
+            match self.queue.try_recv() {
+                Ok(next) => message = next,
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn release(&self, group: &[Submission]) {
+        for submission in group {
+            release(&self.shared, submission.weight);
+        }
+    }
+
+    fn commit(&mut self, group: &mut Vec<Submission>) {
+        let (batches, replies): (Vec<Batch>, Vec<_>) = group.drain(..).map(|s| (s.batch, s.reply)).unzip();
+        let answers = self.decide_and_write(&batches);
+        self.answer(replies, answers);
+    }
+
+    fn decide_and_write(&mut self, batches: &[Batch]) -> Vec<Answer> {
+        let shared = Arc::clone(&self.shared);
+        let all = |error: Error| batches.iter().map(|_| Err(error.clone())).collect();
+        if let Some(error) = shared.failure() {
+            return all(error);
+        }
+        let index = match shared.index() {
+            Ok(index) => index,
+            Err(error) => return all(error),
+        };
+        let low = self.disk.is_low();
+        let decision = group::decide(
+            &index,
+            self.last,
+            batches
+                .iter()
+                .map(|batch| if low && !batch.frees_space() { Err(Error::Full) } else { Ok(batch) }),
+        );
+        match self.write(&index, &decision.accepted) {
+            Ok(()) => decision.answers,
+            Err(error) => withdraw(decision, &error),
+        }
+    }
+
+    /// Makes the accepted batches durable, then visible.
+    fn write(&mut self, index: &Index, accepted: &[Accepted<'_>]) -> Result<(), Error> {
+        let (Some(first), Some(last)) = (accepted.first(), accepted.last()) else { return Ok(()) };
+        self.frame.begin(first.revision);
+        for batch in accepted {
+            self.frame.push(batch.writes());
+        }
+        self.append()?;
+        if let Err(e) = apply(index, accepted) {
+            return Err(self.fail(format!("the index does not take writes: {e}")));
+        }
+        self.last = last.revision;
+        self.shared.set_applied(last.revision);
+        self.shared.counters.commits.fetch_add(accepted.len() as u64, Relaxed);
+        Ok(())
+    }
+
+    fn append(&mut self) -> Result<(), Error> {
+        match self.journal.append(&mut self.frame) {
+            Ok(appended) => {
+                self.shared.counters.count_sync(appended.bytes, appended.sync);
+                self.keeper.note(appended.bytes);
+                Ok(())
+            }
+            Err(AppendError::NoRoom(e)) => {
+                tracing::warn!("no room for another journal segment: {e}");
+                Err(Error::Full)
+            }
+            Err(AppendError::Failed(e)) => Err(self.fail(format!("the journal could not be written: {e}"))),
+        }
+    }
+
+    fn fail(&self, why: String) -> Error {
+        self.shared.fail(why.clone());
+        Error::Unavailable(why)
+    }
+
+    fn answer(&self, replies: Vec<oneshot::Sender<Answer>>, answers: Vec<Answer>) {
+        let conflicts = answers.iter().filter(|answer| matches!(answer, Err(Error::Conflict))).count();
+        self.shared.counters.conflicts.fetch_add(conflicts as u64, Relaxed);
+        for (reply, answer) in replies.into_iter().zip(answers) {
+            // Nobody listening any more is no error: the commit stands.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+fn apply(index: &Index, accepted: &[Accepted<'_>]) -> sled::Result<()> {
+    index.apply(accepted.iter().flat_map(|batch| {
+        batch.writes().map(|write| {
+            let (tree, key) = write.key();
+            IndexWrite { tree, key, value: write.value(), revision: batch.revision }
+        })
+    }))
+}
+
+/// The answers where what was accepted could not be written.
+fn withdraw(decision: Decision<'_>, error: &Error) -> Vec<Answer> {
+    decision.answers.into_iter().map(|answer| answer.and_then(|_| Err(error.clone()))).collect()
+}

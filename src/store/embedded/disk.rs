@@ -1,0 +1,63 @@
+//! Free disk: a write is refused while there is still room to delete, not when nothing works any more.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Space that only changes which free space may use.
+const RESERVE_BYTES: u64 = 64 << 20;
+/// The same as a share of the file system, for large ones.
+const RESERVE_PERCENT: u64 = 5;
+/// How old an answer of the system may be.
+const FRESH: Duration = Duration::from_millis(250);
+
+/// Watches the file system that a directory is on.
+#[derive(Debug)]
+pub(super) struct Disk {
+    dir: PathBuf,
+    asked: Option<Instant>,
+    low: bool,
+}
+
+impl Disk {
+    /// Watches the file system of `dir`.
+    pub(super) fn new(dir: PathBuf) -> Disk {
+        Disk { dir, asked: None, low: false }
+    }
+
+    /// Whether what is free is less than the reserve.
+    pub(super) fn is_low(&mut self) -> bool {
+        if self.asked.is_none_or(|asked| asked.elapsed() > FRESH) {
+            self.low = self.ask();
+            self.asked = Some(Instant::now());
+        }
+        self.low
+    }
+
+    fn ask(&self) -> bool {
+        match nix::sys::statvfs::statvfs(&self.dir) {
+            Ok(stat) => {
+                let unit = stat.fragment_size();
+                is_low(stat.blocks_available() * unit, stat.blocks() * unit)
+            }
+            // Not knowing is no reason to refuse: a disk that is really full will say so.
+            Err(_) => false,
+        }
+    }
+}
+
+fn is_low(free: u64, size: u64) -> bool {
+    free < RESERVE_BYTES.max(size / 100 * RESERVE_PERCENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_low;
+
+    #[test]
+    fn the_reserve_is_64_mib_or_five_percent() {
+        assert!(is_low(63 << 20, 1 << 30));
+        assert!(!is_low(65 << 20, 1 << 30));
+        assert!(is_low(4 << 30, 100 << 30));
+        assert!(!is_low(6 << 30, 100 << 30));
+    }
+}

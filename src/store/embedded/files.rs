@@ -1,0 +1,66 @@
+//! Files that must still be there after a power cut: created private, synced, renamed into place.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Creates a directory that only its owner can enter; fine where it already exists.
+pub(super) fn create_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Creates an empty file that only its owner can read, in place of one that may be there.
+pub(super) fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Makes the names in a directory durable: without it a synced file can be gone after a power cut.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Puts a file of these bytes at `dir/name`, whole or not at all, also across a power cut.
+pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = dir.join(format!("{name}.new"));
+    let mut file = create_file(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, dir.join(name))?;
+    sync_dir(dir)
+}
+
+/// Removes a file; fine where none is.
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+    absent_is_fine(std::fs::remove_file(path))
+}
+
+/// Removes a directory and what is in it; fine where none is.
+pub(super) fn remove_dir(path: &Path) -> io::Result<()> {
+    absent_is_fine(std::fs::remove_dir_all(path))
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// The names in a directory, sorted; none where the directory is absent.
+pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        // A name that is not text is none of ours.
+        if let Ok(name) = entry?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}

@@ -1,0 +1,320 @@
+//! sled as an index over the journal: it finds records, and can be rebuilt from nothing.
+//!
+//! A record stands in the sled tree of its [`Tree`], under its key:
+//! ```text
+//! 0 8  revision, big-endian
+//! 8 1  0: the value follows
+//!      1: the value is in chunks; its length (u32, big-endian) and CRC-32C (the same) follow
+//! ```
+//! Chunk `n` of a record stands in the tree `overflow`, under the tree's number, the record's key and `n`
+//! (u32, big-endian). sled splits leaves by count, not by size, and moves a large leaf into a blob file
+//! that it never syncs: with chunks no leaf comes near that. As a chunk's key follows from the record's,
+//! writing a record twice writes the same chunks.
+//!
+//! The tree `engine` holds what the engine notes about the index itself.
+
+use std::ops::Bound;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use parking_lot::RwLock;
+use sled::IVec;
+
+use super::index_files;
+use super::instance::Instance;
+use crate::store::{Error, Record, Revision, Tree};
+
+/// The largest value that a leaf takes; also the size of a chunk. Sixteen of them, and their keys, stay
+/// below the 128 KiB at which sled makes a blob.
+const INLINE: usize = 4096;
+/// Raised when the layout described above changes: another number means a rebuild.
+const FORMAT: u32 = 1;
+
+const HEAD: usize = 9;
+const TAG_INLINE: u8 = 0;
+const TAG_CHUNKED: u8 = 1;
+
+const KEY_FORMAT: &[u8] = b"format";
+const KEY_INSTANCE: &[u8] = b"instance";
+const KEY_APPLIED: &[u8] = b"applied";
+
+/// The index.
+#[derive(Debug)]
+pub(super) struct Index {
+    db: sled::Db,
+    trees: Vec<sled::Tree>,
+    overflow: sled::Tree,
+    engine: sled::Tree,
+    /// Held for writing while a group is applied, for reading by those who read more than one key: they
+    /// see groups whole.
+    whole_groups: RwLock<()>,
+}
+
+/// One write, final.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IndexWrite<'a> {
+    pub(super) tree: Tree,
+    pub(super) key: &'a [u8],
+    /// `None` deletes.
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) revision: Revision,
+}
+
+impl Index {
+    /// Opens what is in `dir`, or an empty index.
+    pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Index, sled::Error> {
+        let db = sled::Config::new()
+            .path(dir)
+            .cache_capacity(cache_bytes)
+            // Durability is the journal's affair; a timer that writes would only compete with it.
+            .flush_every_ms(None)
+            .use_compression(false)
+            .open()?;
+        let trees = Tree::ALL.iter().map(|tree| db.open_tree(tree.name())).collect::<Result<_, _>>()?;
+        let overflow = db.open_tree("overflow")?;
+        let engine = db.open_tree("engine")?;
+        Ok(Index { db, trees, overflow, engine, whole_groups: RwLock::new(()) })
+    }
+
+    fn tree(&self, tree: Tree) -> &sled::Tree {
+        &self.trees[usize::from(u8::from(tree))]
+    }
+
+    /// The record under `key`.
+    pub(super) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Record>, Error> {
+        let Some(stored) = self.tree(tree).get(key).map_err(unreadable)? else { return Ok(None) };
+        if let Head::Inline(revision, value) = Head::parse(&stored)? {
+            return Ok(Some(Record { key: key.to_vec(), value: value.to_vec(), revision }));
+        }
+        // More than one key is read, so look again while nothing can change.
+        let _whole = self.whole_groups.read();
+        match self.tree(tree).get(key).map_err(unreadable)? {
+            Some(stored) => self.record(tree, key, &stored).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The commit that wrote what is under `key`.
+    pub(super) fn revision(&self, tree: Tree, key: &[u8]) -> Result<Option<Revision>, Error> {
+        let stored = self.tree(tree).get(key).map_err(unreadable)?;
+        stored.map(|stored| Head::parse(&stored).map(|head| head.revision())).transpose()
+    }
+
+    /// Visits the records with `prefix` after the key `after`, in order, until told to stop. No group
+    /// is seen in part.
+    pub(super) fn walk(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        mut visit: impl FnMut(Record) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let _whole = self.whole_groups.read();
+        for entry in self.tree(tree).range::<&[u8], _>((from, Bound::Unbounded)) {
+            let (key, stored) = entry.map_err(unreadable)?;
+            if !key.starts_with(prefix) || visit(self.record(tree, &key, &stored)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&self, tree: Tree, key: &[u8], stored: &IVec) -> Result<Record, Error> {
+        let (revision, value) = match Head::parse(stored)? {
+            Head::Inline(revision, value) => (revision, value.to_vec()),
+            Head::Chunked { revision, len, crc } => (revision, self.join(tree, key, len, crc)?),
+        };
+        Ok(Record { key: key.to_vec(), value, revision })
+    }
+
+    fn join(&self, tree: Tree, key: &[u8], len: usize, crc: u32) -> Result<Vec<u8>, Error> {
+        let mut value = Vec::with_capacity(len);
+        let mut chunk = ChunkKey::new(tree, key);
+        for number in 0..chunks(len) {
+            let part = self.overflow.get(chunk.number(number)).map_err(unreadable)?;
+            value.extend_from_slice(
+                &part.ok_or_else(|| Error::Damaged("index: a part of a value is missing".into()))?,
+            );
+        }
+        if value.len() != len || crc32c::crc32c(&value) != crc {
+            return Err(Error::Damaged("index: the parts of a value do not fit together".into()));
+        }
+        Ok(value)
+    }
+
+    /// Makes a group visible, all at once to readers of more than one key.
+    pub(super) fn apply<'a>(&self, writes: impl Iterator<Item = IndexWrite<'a>>) -> sled::Result<()> {
+        let mut scratch = Vec::with_capacity(HEAD + INLINE);
+        let _whole = self.whole_groups.write();
+        for write in writes {
+            self.apply_one(write, &mut scratch)?;
+        }
+        Ok(())
+    }
+
+    fn apply_one(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
+        let tree = self.tree(write.tree);
+        let new_chunks =
+            write.value.filter(|value| value.len() > INLINE).map_or(0, |value| chunks(value.len()));
+        // Chunks go before the record that names them is replaced: if the process dies in between, the
+        // record is still there to say, at replay, which chunks there may be.
+        let old_chunks =
+            tree.get(write.key)?.map_or(0, |stored| Head::parse(&stored).map_or(0, Head::chunks));
+        if old_chunks + new_chunks > 0 {
+            self.replace_chunks(write, old_chunks, new_chunks)?;
+        }
+        match write.value {
+            Some(value) => {
+                encode(write.revision, value, scratch);
+                tree.insert(write.key, scratch.as_slice())?;
+            }
+            None => {
+                tree.remove(write.key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn replace_chunks(&self, write: IndexWrite<'_>, old: u32, new: u32) -> sled::Result<()> {
+        let mut key = ChunkKey::new(write.tree, write.key);
+        for number in new..old {
+            self.overflow.remove(key.number(number))?;
+        }
+        if new > 0 {
+            let value = write.value.unwrap_or_default();
+            for (number, part) in (0..).zip(value.chunks(INLINE)) {
+                self.overflow.insert(key.number(number), part)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the index has all commits up to `revision`, and hands everything to the operating
+    /// system. That outlives the process, not the machine's power.
+    pub(super) fn checkpoint(&self, revision: Revision) -> sled::Result<()> {
+        // sled writes its log in order: where this note is, the writes before it are too.
+        self.engine.insert(KEY_APPLIED, &revision.0.to_be_bytes())?;
+        self.db.flush()?;
+        Ok(())
+    }
+
+    /// Says whose index this is.
+    pub(super) fn set_instance(&self, instance: Instance) -> sled::Result<()> {
+        self.engine.insert(KEY_FORMAT, &FORMAT.to_be_bytes())?;
+        self.engine.insert(KEY_INSTANCE, &instance.0)?;
+        Ok(())
+    }
+
+    /// The commit up to which the index is complete, if it is an index of this store.
+    pub(super) fn applied(&self, instance: Instance) -> Result<Revision, String> {
+        let note = |key: &[u8]| self.engine.get(key).map_err(|e| e.to_string());
+        if note(KEY_FORMAT)?.is_none_or(|format| format != FORMAT.to_be_bytes()) {
+            return Err("its format is not this release's".into());
+        }
+        if note(KEY_INSTANCE)?.is_none_or(|found| found != instance.0) {
+            return Err("it is the index of another store".into());
+        }
+        let applied = note(KEY_APPLIED)?.ok_or("it does not say what it holds")?;
+        let applied = applied.as_ref().try_into().map_err(|_| "it does not say what it holds")?;
+        Ok(Revision(u64::from_be_bytes(applied)))
+    }
+
+    /// Closes the index with all commits up to `last`; on disk when this returns. Returns the length of
+    /// sled's main file.
+    pub(super) fn close(self, last: Revision, dir: &Path) -> Result<u64, String> {
+        self.checkpoint(last).map_err(|e| e.to_string())?;
+        // First let go, so that nothing is written after the sync.
+        drop(self);
+        index_files::sync(dir).map_err(|e| e.to_string())
+    }
+
+    /// How many chunks there are, of all records.
+    #[cfg(test)]
+    pub(super) fn chunk_count(&self) -> usize {
+        self.overflow.len()
+    }
+}
+
+/// What stands in front of a stored value.
+enum Head<'a> {
+    Inline(Revision, &'a [u8]),
+    Chunked { revision: Revision, len: usize, crc: u32 },
+}
+
+impl Head<'_> {
+    fn parse(stored: &[u8]) -> Result<Head<'_>, Error> {
+        let malformed = || Error::Damaged("index: a record is not what this release writes".into());
+        let (revision, rest) = stored.split_first_chunk().ok_or_else(malformed)?;
+        let revision = Revision(u64::from_be_bytes(*revision));
+        match rest {
+            [TAG_INLINE, value @ ..] => Ok(Head::Inline(revision, value)),
+            [TAG_CHUNKED, a, b, c, d, e, f, g, h] => Ok(Head::Chunked {
+                revision,
+                len: u32::from_be_bytes([*a, *b, *c, *d]) as usize,
+                crc: u32::from_be_bytes([*e, *f, *g, *h]),
+            }),
+            _ => Err(malformed()),
+        }
+    }
+
+    fn revision(&self) -> Revision {
+        match self {
+            Head::Inline(revision, _) | Head::Chunked { revision, .. } => *revision,
+        }
+    }
+
+    fn chunks(self) -> u32 {
+        match self {
+            Head::Inline(..) => 0,
+            Head::Chunked { len, .. } => chunks(len),
+        }
+    }
+}
+
+fn encode(revision: Revision, value: &[u8], into: &mut Vec<u8>) {
+    into.clear();
+    into.extend_from_slice(&revision.0.to_be_bytes());
+    if value.len() <= INLINE {
+        into.push(TAG_INLINE);
+        into.extend_from_slice(value);
+    } else {
+        let len = u32::try_from(value.len()).expect("a commit is at most 512 MiB");
+        into.push(TAG_CHUNKED);
+        into.extend_from_slice(&len.to_be_bytes());
+        into.extend_from_slice(&crc32c::crc32c(value).to_be_bytes());
+    }
+}
+
+fn chunks(len: usize) -> u32 {
+    u32::try_from(len.div_ceil(INLINE)).expect("a value's length fits 32 bits: see `encode`")
+}
+
+/// The keys of one record's chunks.
+struct ChunkKey(Vec<u8>);
+
+impl ChunkKey {
+    fn new(tree: Tree, key: &[u8]) -> ChunkKey {
+        let mut bytes = Vec::with_capacity(key.len() + 5);
+        bytes.push(u8::from(tree));
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(&[0; 4]);
+        ChunkKey(bytes)
+    }
+
+    fn number(&mut self, number: u32) -> &[u8] {
+        let at = self.0.len() - 4;
+        self.0[at..].copy_from_slice(&number.to_be_bytes());
+        &self.0
+    }
+}
+
+fn unreadable(error: sled::Error) -> Error {
+    match error {
+        sled::Error::Corruption { .. } => Error::Damaged(format!("index: {error}")),
+        other => Error::Unavailable(format!("index: {other}")),
+    }
+}

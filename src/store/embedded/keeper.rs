@@ -1,0 +1,211 @@
+//! The thread behind the committer: checkpoints, which shorten replay, and bases, which free journal. No
+//! commit waits for it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::base::{self, Summary, WriteError};
+use super::journal;
+use super::shared::Shared;
+use super::state::{IndexState, Place, State};
+use crate::store::Revision;
+
+/// Wakes the keeper when enough was written.
+#[derive(Debug, Clone)]
+pub(super) struct Waker {
+    desk: Arc<Desk>,
+    shared: Arc<Shared>,
+}
+
+/// Where the keeper learns what is due.
+#[derive(Debug, Default)]
+struct Desk {
+    called: Mutex<bool>,
+    bell: Condvar,
+    stop: AtomicBool,
+    since_checkpoint: AtomicU64,
+    /// Journal beyond which a base is due.
+    base_at: AtomicU64,
+}
+
+impl Waker {
+    /// Counts journal bytes, and wakes the keeper if that makes something due.
+    pub(super) fn note(&self, bytes: u64) {
+        let before = self.desk.since_checkpoint.fetch_add(bytes, Relaxed);
+        let due = self.shared.tuning.checkpoint_bytes;
+        // At the crossing only: the keeper need not be told again while it works.
+        if before < due && before + bytes >= due || self.desk.base_due(&self.shared) {
+            self.call();
+        }
+    }
+
+    fn call(&self) {
+        let mut called = self.desk.called.lock();
+        if !*called {
+            *called = true;
+            self.desk.bell.notify_one();
+        }
+    }
+}
+
+impl Desk {
+    fn base_due(&self, shared: &Shared) -> bool {
+        shared.counters.journal_bytes() > self.base_at.load(Relaxed)
+    }
+
+    /// Waits until something may be due. False when it is time to end.
+    fn wait(&self, shared: &Shared) -> bool {
+        let deadline = Instant::now() + shared.tuning.checkpoint_every;
+        let mut called = self.called.lock();
+        while !*called {
+            if self.bell.wait_until(&mut called, deadline).timed_out() {
+                break;
+            }
+        }
+        *called = false;
+        !self.stop.load(Relaxed)
+    }
+}
+
+/// The running keeper.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts the keeper of a store whose newest base has `base_bytes`.
+    pub(super) fn start(shared: Arc<Shared>, base_bytes: u64, place: Place) -> std::io::Result<Keeper> {
+        let desk = Arc::new(Desk::default());
+        desk.base_at.store(base_at(&shared, base_bytes), Relaxed);
+        let work = Work {
+            shared: Arc::clone(&shared),
+            desk: Arc::clone(&desk),
+            place,
+            noted: shared.applied(),
+            written: 0,
+        };
+        let waker = Waker { desk, shared };
+        let thread = std::thread::Builder::new().name("store-keeper".into()).spawn(move || work.run())?;
+        Ok(Keeper { waker, thread: Some(thread) })
+    }
+
+    /// What wakes it.
+    pub(super) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Ends the thread; a base in the making is given up.
+    pub(super) fn stop(&mut self) {
+        self.waker.desk.stop.store(true, Relaxed);
+        self.waker.call();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::warn!("the store's background thread had panicked");
+        }
+    }
+}
+
+fn base_at(shared: &Shared, base_bytes: u64) -> u64 {
+    shared.tuning.base_bytes.max(base_bytes * 2)
+}
+
+struct Work {
+    shared: Arc<Shared>,
+    desk: Arc<Desk>,
+    place: Place,
+    /// The commit of the last checkpoint.
+    noted: Revision,
+    /// How much journal there was then.
+    written: u64,
+}
+
+impl Work {
+    fn run(mut self) {
+        while self.desk.wait(&self.shared) {
+            if self.shared.failure().is_some() {
+                continue;
+            }
+            if let Err(e) = self.work() {
+                // Neither is needed for what was acknowledged: the journal is there, and grows.
+                tracing::warn!("{e}");
+            }
+        }
+    }
+
+    fn work(&mut self) -> Result<(), String> {
+        if self.shared.applied() > self.noted {
+            self.checkpoint().map_err(|e| format!("no checkpoint could be made: {e}"))?;
+        }
+        if self.desk.base_due(&self.shared) {
+            match self.base() {
+                Ok(()) | Err(WriteError::Stopped) => {}
+                Err(e) => {
+                    // Not at every commit from now on: after as much journal again.
+                    self.desk.base_at.store(self.shared.counters.journal_bytes() * 2, Relaxed);
+                    return Err(format!("no base could be written, so the journal grows: {e}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<(), String> {
+        let shared = &self.shared;
+        // In this order: what is written between the two is counted once more, rather than not at all.
+        let written = shared.counters.journal_written.load(Relaxed);
+        let revision = shared.applied();
+        self.desk.since_checkpoint.store(0, Relaxed);
+        shared.index().map_err(|e| e.to_string())?.checkpoint(revision).map_err(|e| e.to_string())?;
+        let state = State {
+            instance: shared.instance,
+            boot: shared.boot.clone(),
+            index: IndexState::Running { checkpoint: revision, place: self.place },
+        };
+        state.save(&shared.dir).map_err(|e| e.to_string())?;
+        self.noted = revision;
+        self.written = written;
+        Ok(())
+    }
+
+    /// Writes a base from the last checkpoint: journal that it frees is then no longer needed by a replay
+    /// onto the index either.
+    fn base(&mut self) -> Result<(), WriteError> {
+        let begun = Instant::now();
+        let start = self.noted;
+        let dir = self.shared.dir.join(super::BASE_DIR);
+        let summary = {
+            let index = self.shared.index()?;
+            base::write(&dir, self.shared.instance, start, &index, &self.desk.stop)?
+        };
+        self.shared.counters.base_revision.store(start.0, Relaxed);
+        self.shared.counters.journal_at_base.store(self.written, Relaxed);
+        self.desk.base_at.store(base_at(&self.shared, summary.bytes), Relaxed);
+        free(&self.shared.dir, start)?;
+        report(&summary, begun);
+        Ok(())
+    }
+}
+
+/// Deletes what a base at `start` makes superfluous.
+pub(super) fn free(dir: &Path, start: Revision) -> std::io::Result<()> {
+    base::free(&dir.join(super::BASE_DIR), start)?;
+    journal::free(&dir.join(super::JOURNAL_DIR), start)
+}
+
+fn report(base: &Summary, begun: Instant) {
+    tracing::info!(
+        revision = base.start.0,
+        records = base.records,
+        bytes = base.bytes,
+        milliseconds = begun.elapsed().as_millis(),
+        "wrote a base"
+    );
+}

@@ -1,0 +1,58 @@
+//! One process at a time: a lock that the kernel drops with the process, and a line saying who holds it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::error::{Doing, OpenError};
+
+const NAME: &str = "lock";
+
+/// The lock on a store directory, held until dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or says who has it. Never waits.
+    pub(super) fn take(dir: &Path) -> Result<Lock, OpenError> {
+        let path = dir.join(NAME);
+        // Not truncated: the line in it belongs to the holder until the lock is ours.
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .doing("open", &path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Held { holder: holder(&path) }),
+            Err(TryLockError::Error(e)) => return Err(e).doing("lock", &path),
+        }
+        let lock = Lock { file };
+        lock.set_holder(&format!("pid {}", std::process::id())).doing("write", &path)?;
+        Ok(lock)
+    }
+
+    /// Replaces the line that others are shown.
+    pub(super) fn set_holder(&self, line: &str) -> io::Result<()> {
+        let line = line.replace(['\n', '\r'], " ");
+        self.file.set_len(0)?;
+        let mut file = &self.file;
+        io::Seek::rewind(&mut file)?;
+        file.write_all(format!("{line}\n").as_bytes())
+    }
+}
+
+/// What the holder wrote. It may be writing just now, so nothing is an answer too.
+fn holder(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    match text.lines().next().map(str::trim) {
+        Some(line) if !line.is_empty() => line.to_owned(),
+        _ => "it did not say which".to_owned(),
+    }
+}

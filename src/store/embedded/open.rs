@@ -1,0 +1,315 @@
+//! From files to a running store: decides whether the index can be believed, else builds it anew.
+//!
+//! Nothing is changed before the journal, and the base if it is needed, were read to their ends and found
+//! whole.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::error::{Doing, OpenError, damaged};
+use super::index::{Index, IndexWrite};
+use super::instance::Instance;
+use super::journal::{self, Journal};
+use super::state::{IndexState, Place, State, boot_id};
+use super::tuning::Tuning;
+use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, base, files, index_files, quiet};
+use crate::store::Revision;
+
+/// A store that was read and is ready to go on.
+pub(super) struct Recovered {
+    pub(super) instance: Instance,
+    pub(super) boot: String,
+    pub(super) index: Index,
+    pub(super) place: Place,
+    pub(super) journal: Journal,
+    pub(super) last: Revision,
+    pub(super) base: Revision,
+    pub(super) base_bytes: u64,
+    /// Bytes of journal after the base.
+    pub(super) journal_bytes: u64,
+}
+
+/// Reads the store in `dir`, whose lock is held.
+pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenError> {
+    let state = State::load(dir)?;
+    let files = Files::find(dir, state.as_ref())?;
+    let boot = boot_id();
+    let end = files.read_journal(files.base, &mut |_, _| Ok(()))?;
+    let last = end.last;
+    let belief = believe(&files, state.as_ref(), &boot, last)?;
+    let builder = Builder { files: &files, boot: &boot, last, tuning };
+    let (index, place) = builder.index(belief)?;
+    let journal_bytes = end.bytes;
+    let journal = Journal::resume(&files.journal_dir(), files.instance, end, tuning.segment_bytes)?;
+    let base_bytes = std::fs::metadata(&files.base_path).doing("read", &files.base_path)?.len();
+    let Files { instance, base, .. } = files;
+    Ok(Recovered { instance, boot, index, place, journal, last, base, base_bytes, journal_bytes })
+}
+
+/// The files that are the store.
+struct Files {
+    dir: PathBuf,
+    instance: Instance,
+    base: Revision,
+    base_path: PathBuf,
+}
+
+impl Files {
+    fn find(dir: &Path, state: Option<&State>) -> Result<Files, OpenError> {
+        let base_dir = dir.join(BASE_DIR);
+        let newest = base::list(&base_dir).doing("list", &base_dir)?.pop();
+        let (base, base_path) = newest.ok_or_else(|| damaged(&base_dir, "there is no base"))?;
+        let instance = match state {
+            Some(state) => state.instance,
+            None => {
+                tracing::warn!("the file `state` is missing or damaged; the store is read without it");
+                base::instance_of(&base_path)
+                    .ok_or_else(|| damaged(&base_path, "its header does not hold"))?
+            }
+        };
+        base::check_header(&base_path, instance, base)?;
+        Ok(Files { dir: dir.to_owned(), instance, base, base_path })
+    }
+
+    fn journal_dir(&self) -> PathBuf {
+        self.dir.join(JOURNAL_DIR)
+    }
+
+    fn index_dir(&self) -> PathBuf {
+        self.dir.join(INDEX_DIR)
+    }
+
+    fn read_journal(
+        &self,
+        after: Revision,
+        visit: &mut journal::Visit<'_>,
+    ) -> Result<journal::End, OpenError> {
+        journal::read(&self.journal_dir(), self.instance, after, visit)
+    }
+}
+
+/// What may be expected of the index.
+enum Belief {
+    /// It has all commits up to this one at least, and just those if it was closed.
+    Has { checkpoint: Revision, closed: bool },
+    /// What the machine had not written when it stopped is missing, or this is a copy.
+    Unsynced(&'static str),
+    /// Something is wrong with it.
+    Damaged(String),
+}
+
+fn believe(files: &Files, state: Option<&State>, boot: &str, last: Revision) -> Result<Belief, OpenError> {
+    let Some(state) = state else { return Ok(Belief::Unsynced("nothing says how it was left")) };
+    let (checkpoint, closed, db_bytes) = match state.index {
+        IndexState::Clean { last, db_bytes } => (last, true, Some(db_bytes)),
+        IndexState::Running { checkpoint, .. } => (checkpoint, false, None),
+    };
+    if last < checkpoint {
+        // The index only ever has what was synced to the journal before.
+        return Err(damaged(
+            &files.journal_dir(),
+            format_args!(
+                "the journal ends with commit {}, but commit {} was acknowledged",
+                last.0, checkpoint.0
+            ),
+        ));
+    }
+    if let IndexState::Running { place, .. } = state.index {
+        if state.boot != boot {
+            return Ok(Belief::Unsynced("the machine was restarted while the store was open"));
+        }
+        if Place::of(&files.index_dir()).ok() != Some(place) {
+            return Ok(Belief::Unsynced("the store was copied while it was open"));
+        }
+    } else if last != checkpoint {
+        return Ok(Belief::Unsynced("the journal goes on after the index was closed"));
+    }
+    if checkpoint < files.base {
+        return Ok(Belief::Unsynced("the base is newer"));
+    }
+    Ok(match index_files::look(&files.index_dir(), db_bytes) {
+        Ok(()) => Belief::Has { checkpoint, closed },
+        Err(why) => Belief::Damaged(why),
+    })
+}
+
+/// Why an index that was believed did not turn out well.
+enum Disappointment {
+    Index(String),
+    Store(OpenError),
+}
+
+struct Builder<'b> {
+    files: &'b Files,
+    boot: &'b str,
+    last: Revision,
+    tuning: &'b Tuning,
+}
+
+impl Builder<'_> {
+    /// An index of all commits.
+    fn index(&self, belief: Belief) -> Result<(Index, Place), OpenError> {
+        let why = match belief {
+            Belief::Has { checkpoint, closed } => match self.continue_index(checkpoint, closed) {
+                Ok(index) => return Ok(index),
+                Err(Disappointment::Store(error)) => return Err(error),
+                Err(Disappointment::Index(why)) => Belief::Damaged(why),
+            },
+            other => other,
+        };
+        self.rebuild(&why)
+    }
+
+    fn continue_index(&self, checkpoint: Revision, closed: bool) -> Result<(Index, Place), Disappointment> {
+        let dir = self.files.index_dir();
+        // Before sled opens it, which changes its files and syncs none of them.
+        let place = self.mark_running(checkpoint).map_err(Disappointment::Store)?;
+        let index = quiet::catch(|| {
+            let index = open_index(&dir, self.tuning).map_err(|e| Disappointment::Index(e.to_string()))?;
+            let applied = index.applied(self.files.instance).map_err(Disappointment::Index)?;
+            if applied < checkpoint || applied > self.last || (closed && applied != checkpoint) {
+                let why = format!("it has commit {}, where {} was expected", applied.0, checkpoint.0);
+                return Err(Disappointment::Index(why));
+            }
+            self.replay(&index, applied)?;
+            Ok(index)
+        });
+        match index {
+            Ok(index) => Ok((index?, place)),
+            Err(panic) => Err(Disappointment::Index(panic)),
+        }
+    }
+
+    /// Writes the state that says: this index is in use since this boot.
+    fn mark_running(&self, checkpoint: Revision) -> Result<Place, OpenError> {
+        let place = Place::of(&self.files.index_dir()).doing("read", &self.files.index_dir())?;
+        let state = State {
+            instance: self.files.instance,
+            boot: self.boot.to_owned(),
+            index: IndexState::Running { checkpoint, place },
+        };
+        state.save(&self.files.dir).doing("write the state in", &self.files.dir)?;
+        Ok(place)
+    }
+
+    fn replay(&self, index: &Index, after: Revision) -> Result<(), Disappointment> {
+        if after < self.last {
+            tracing::info!(from = after.0 + 1, to = self.last.0, "replaying the journal");
+        }
+        let mut failed = None;
+        let read = self.files.read_journal(after, &mut |revision, writes| {
+            let writes = writes.iter().map(|write| {
+                let (tree, key) = write.key();
+                IndexWrite { tree, key, value: write.value(), revision }
+            });
+            index.apply(writes).map_err(|e| {
+                failed = Some(e.to_string());
+                OpenError::Damaged("the index does not take writes".into())
+            })
+        });
+        if let Some(why) = failed {
+            return Err(Disappointment::Index(why));
+        }
+        read.map_err(Disappointment::Store)?;
+        index.checkpoint(self.last).map_err(|e| Disappointment::Index(e.to_string()))
+    }
+
+    /// Builds the index from the base and the journal.
+    fn rebuild(&self, why: &Belief) -> Result<(Index, Place), OpenError> {
+        self.check_base()?;
+        self.clear(why)?;
+        let begun = Instant::now();
+        let dir = self.files.index_dir();
+        files::create_dir(&dir).doing("create", &dir)?;
+        // Until the rebuilt index says that it has this commit, it is not believed.
+        let place = self.mark_running(self.last)?;
+        let index = open_index(&dir, self.tuning).map_err(|e| unusable(&dir, e))?;
+        index.set_instance(self.files.instance).map_err(|e| unusable(&dir, e))?;
+        let records = self.load_base(&index)?;
+        match self.replay(&index, self.files.base) {
+            Ok(()) => {}
+            Err(Disappointment::Store(error)) => return Err(error),
+            Err(Disappointment::Index(why)) => return Err(unusable(&dir, why)),
+        }
+        if self.last > Revision(0) {
+            let milliseconds = begun.elapsed().as_millis();
+            tracing::info!(base_records = records, last = self.last.0, milliseconds, "rebuilt the index");
+        }
+        Ok((index, place))
+    }
+
+    fn check_base(&self) -> Result<(), OpenError> {
+        let Files { base_path, instance, base, .. } = self.files;
+        let summary = base::read(base_path, *instance, *base, &mut |_| Ok(()))?;
+        if summary.highest > self.last {
+            return Err(damaged(
+                &self.files.journal_dir(),
+                format_args!(
+                    "the journal ends with commit {}, but the base knows of {}",
+                    self.last.0, summary.highest.0
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes room for a new index.
+    fn clear(&self, why: &Belief) -> Result<(), OpenError> {
+        let Files { dir, .. } = self.files;
+        let index = self.files.index_dir();
+        match why {
+            // There is nothing to be learned from it.
+            Belief::Unsynced(why) => {
+                if index.try_exists().doing("read", &index)? {
+                    tracing::info!("the index is built anew: {why}");
+                }
+                files::remove_dir(&index).doing("remove", &index)
+            }
+            Belief::Damaged(why) => {
+                let aside = index_files::set_aside(dir, &index).doing("set aside", &index)?;
+                let aside = aside.map(|path| path.display().to_string());
+                tracing::warn!(aside, "the index is damaged and is built anew: {why}");
+                Ok(())
+            }
+            Belief::Has { .. } => unreachable!("a believed index is continued, or was found damaged"),
+        }
+    }
+
+    fn load_base(&self, index: &Index) -> Result<u64, OpenError> {
+        let Files { base_path, instance, base, .. } = self.files;
+        let dir = self.files.index_dir();
+        let summary = base::read(base_path, *instance, *base, &mut |records| {
+            let writes = records.iter().map(|record| IndexWrite {
+                tree: record.tree,
+                key: record.key.0,
+                value: Some(record.value.0),
+                revision: record.revision,
+            });
+            index.apply(writes).map_err(|e| unusable(&dir, e))
+        })?;
+        Ok(summary.records)
+    }
+}
+
+fn unusable(dir: &Path, why: impl ToString) -> OpenError {
+    OpenError::Io {
+        doing: format!("build the index in {}", dir.display()),
+        source: std::io::Error::other(why.to_string()),
+    }
+}
+
+/// Opens sled. Its threads may hold its own lock for a moment after it was closed in this process; no
+/// other process can hold it, as the store's lock is ours.
+fn open_index(dir: &Path, tuning: &Tuning) -> Result<Index, sled::Error> {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        match Index::open(dir, tuning.cache_bytes) {
+            Err(sled::Error::Io(e))
+                if e.to_string().contains("acquire lock") && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            other => return other,
+        }
+    }
+}

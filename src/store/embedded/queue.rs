@@ -1,0 +1,114 @@
+//! The way to the committer: bounded in batches and in bytes, never waited for.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use tokio::sync::oneshot;
+
+use super::journal::GROUP_LIMIT;
+use super::shared::Shared;
+use crate::store::{Batch, Error, Requirement, Revision, Write};
+
+/// The answer to a batch.
+pub(super) type Answer = Result<Revision, Error>;
+
+/// A batch on its way, and whom to answer.
+#[derive(Debug)]
+pub(super) struct Submission {
+    pub(super) batch: Batch,
+    pub(super) weight: usize,
+    pub(super) reply: oneshot::Sender<Answer>,
+}
+
+/// What the committer is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Commit this.
+    Commit(Submission),
+    /// Commit what came before this, then end.
+    Close,
+}
+
+/// The senders' end.
+#[derive(Debug, Clone)]
+pub(super) struct Queue {
+    sender: SyncSender<Message>,
+    shared: Arc<Shared>,
+}
+
+impl Queue {
+    /// A queue and its receiving end.
+    pub(super) fn new(shared: Arc<Shared>) -> (Queue, Receiver<Message>) {
+        let (sender, receiver) = sync_channel(shared.tuning.queue_batches);
+        (Queue { sender, shared }, receiver)
+    }
+
+    /// Queues a batch; the answer arrives once it was decided and is durable.
+    pub(super) fn submit(&self, batch: Batch) -> Result<oneshot::Receiver<Answer>, Error> {
+        let weight = weight(&batch);
+        if weight > GROUP_LIMIT {
+            return Err(Error::TooLarge);
+        }
+        if let Some(error) = self.shared.unwritable() {
+            return Err(error);
+        }
+        self.reserve(weight)?;
+        let (reply, answer) = oneshot::channel();
+        match self.sender.try_send(Message::Commit(Submission { batch, weight, reply })) {
+            Ok(()) => Ok(answer),
+            Err(refused) => {
+                release(&self.shared, weight);
+                Err(match refused {
+                    TrySendError::Full(_) => Error::Busy,
+                    TrySendError::Disconnected(_) => stopped(),
+                })
+            }
+        }
+    }
+
+    /// Asks the committer to end. Waits for room in the queue.
+    pub(super) fn close(&self) {
+        // An error means that it has ended already.
+        let _ = self.sender.send(Message::Close);
+    }
+
+    fn reserve(&self, weight: usize) -> Result<(), Error> {
+        let counters = &self.shared.counters;
+        let before = counters.queue_bytes.fetch_add(weight as u64, Relaxed);
+        counters.queue_depth.fetch_add(1, Relaxed);
+        // A batch larger than the bound must be able to go, so it may find the queue empty.
+        if before > 0 && before + weight as u64 > self.shared.tuning.queue_bytes {
+            release(&self.shared, weight);
+            return Err(Error::Busy);
+        }
+        Ok(())
+    }
+}
+
+/// Gives back a queued batch's room.
+pub(super) fn release(shared: &Shared, weight: usize) {
+    shared.counters.queue_bytes.fetch_sub(weight as u64, Relaxed);
+    shared.counters.queue_depth.fetch_sub(1, Relaxed);
+}
+
+/// The error where the committer is gone.
+pub(super) fn stopped() -> Error {
+    Error::Unavailable("the committer has ended".into())
+}
+
+/// Upper bound of a batch's encoded size: what it holds, and what framing may add.
+fn weight(batch: &Batch) -> usize {
+    const FRAMING: usize = 16;
+    let write = |write: &Write| match write {
+        Write::Put(_, key, value) => key.len() + value.len(),
+        Write::Delete(_, key) => key.len(),
+        Write::Add(_, key, _) => key.len() + 8,
+    };
+    let requirement = |requirement: &Requirement| match requirement {
+        Requirement::Absent(_, key) | Requirement::Version(_, key, _) => key.len(),
+    };
+    let writes: usize = batch.writes().iter().map(|w| write(w) + FRAMING).sum();
+    let requirements: usize = batch.requirements().iter().map(|r| requirement(r) + FRAMING).sum();
+    writes + requirements + FRAMING
+}

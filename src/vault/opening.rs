@@ -1,0 +1,173 @@
+//! A store's directory: the engine's files and, beside them, the keyring that opens what they hold.
+//!
+//! A store without its keyring, or a keyring without its store, is refused and never made afresh: whoever
+//! moved one of them can still put it back.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::crypto::{KdfError, KdfParameters, Keyring, KeyringError, Passphrase, WeakPassphrase};
+use crate::store::embedded::{self, Embedded, Presence};
+use crate::store::{self, Batch, Engine, Tree};
+use crate::vault::{self, Policy, Vault};
+
+const KEYRING: &str = "keyring";
+/// In [`Tree::Meta`]: the instance id of the keyring that the store was made with.
+const META_KEYRING: &[u8] = b"keyring";
+/// In [`Tree::Meta`]: the format of the records.
+const META_FORMAT: &[u8] = b"format";
+/// The format that this release writes.
+const FORMAT: &[u8] = b"1";
+
+/// What a directory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// No store, or one whose creation was interrupted and which nobody has used.
+    Nothing,
+    /// A store and its keyring.
+    Store,
+}
+
+/// An open store.
+pub struct Opened {
+    /// The rules over it.
+    pub vault: Vault,
+    /// The engine under it, to be closed at the end.
+    pub engine: Arc<Embedded>,
+}
+
+/// Why a store was not created or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpeningError {
+    /// The configuration has no passphrase.
+    #[error("a passphrase is needed: encryption.passphrase or encryption.passphrase_file")]
+    NoPassphrase,
+    /// The passphrase is too weak to make a store with.
+    #[error(transparent)]
+    WeakPassphrase(#[from] WeakPassphrase),
+    /// The key derivation's parameters are out of range.
+    #[error(transparent)]
+    Kdf(#[from] KdfError),
+    /// The store is there, its keyring is not.
+    #[error("{} has a store but no keyring: put the keyring back from where the store came from", .0.display())]
+    NoKeyring(PathBuf),
+    /// The keyring is there, its store is not.
+    #[error("{} has a keyring but no store: put the store back, or move the keyring away", .0.display())]
+    NoStore(PathBuf),
+    /// The keyring opened, but the store was made with another.
+    #[error("the keyring in {} belongs to another store", .0.display())]
+    ForeignKeyring(PathBuf),
+    /// The store's records are of a later release.
+    #[error("the store in {} was written by a newer release", .0.display())]
+    Newer(PathBuf),
+    /// The keyring did not open.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The engine did not open.
+    #[error(transparent)]
+    Engine(#[from] embedded::OpenError),
+    /// The vault did not open.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// The keyring's file cannot be read or written.
+    #[error("{}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+/// What `dir` holds.
+///
+/// # Errors
+/// [`OpeningError::NoKeyring`] and [`OpeningError::NoStore`] for half of a store.
+pub fn contents(dir: &Path) -> Result<Contents, OpeningError> {
+    let keyring = dir.join(KEYRING);
+    let has_keyring = keyring.try_exists().map_err(|cause| OpeningError::File { path: keyring, cause })?;
+    match (Embedded::exists(dir)?, has_keyring) {
+        (Presence::Unfinished, _) | (Presence::Nothing, false) => Ok(Contents::Nothing),
+        (Presence::Store, true) => Ok(Contents::Store),
+        (Presence::Store, false) => Err(OpeningError::NoKeyring(dir.into())),
+        (Presence::Nothing, true) => Err(OpeningError::NoStore(dir.into())),
+    }
+}
+
+/// Makes a store in `dir` that begins with what `found` puts there. Until that is durable, the store does
+/// not exist: whatever interrupts, it can be made again.
+///
+/// # Errors
+/// As the variants of [`OpeningError`] say, and those of `found`.
+pub async fn create<T>(
+    dir: &Path,
+    passphrase: &Passphrase,
+    kdf: KdfParameters,
+    policy: Policy,
+    found: impl AsyncFnOnce(&Vault) -> Result<T, vault::Error>,
+) -> Result<(Opened, T), OpeningError> {
+    passphrase.check_strength()?;
+    contents(dir)?;
+    let creation = Embedded::create(dir)?;
+    let mut instance = [0; 16];
+    getrandom::fill(&mut instance).map_err(vault::Error::from)?;
+    let (keyring, bytes) = Keyring::create(passphrase, kdf, instance)?;
+    write_keyring(dir, &bytes)?;
+    let engine = creation.engine();
+    let meta = Batch::new().put(Tree::Meta, META_KEYRING, instance).put(Tree::Meta, META_FORMAT, FORMAT);
+    engine.commit(meta).await.map_err(vault::Error::from)?;
+    let vault = Vault::open(engine.clone(), keyring, policy).await?;
+    let founded = found(&vault).await?;
+    let engine = creation.finish()?;
+    Ok((Opened { vault, engine }, founded))
+}
+
+/// Opens the store in `dir`.
+///
+/// # Errors
+/// As the variants of [`OpeningError`] say. Where the passphrase is wrong, nothing was touched.
+pub async fn open(dir: &Path, passphrase: &Passphrase, policy: Policy) -> Result<Opened, OpeningError> {
+    let path = dir.join(KEYRING);
+    if contents(dir)? == Contents::Nothing {
+        return Err(embedded::OpenError::Missing(dir.into()).into());
+    }
+    let bytes = fs::read(&path).map_err(|cause| OpeningError::File { path, cause })?;
+    let keyring = Keyring::open(&bytes, passphrase)?;
+    let engine = Arc::new(Embedded::open(dir)?);
+    let meta = |key: &'static [u8]| {
+        let engine = engine.clone();
+        async move { Ok::<_, vault::Error>(engine.get(Tree::Meta, key).await?.map(|found| found.value)) }
+    };
+    if meta(META_KEYRING).await?.as_deref() != Some(keyring.instance().as_slice()) {
+        return Err(OpeningError::ForeignKeyring(dir.into()));
+    }
+    match meta(META_FORMAT).await?.as_deref() {
+        Some(FORMAT) => {}
+        Some(_) => return Err(OpeningError::Newer(dir.into())),
+        None => {
+            return Err(vault::Error::from(store::Error::Damaged(
+                "the store does not say its format".into(),
+            ))
+            .into());
+        }
+    }
+    let vault = Vault::open(engine.clone(), keyring, policy).await?;
+    Ok(Opened { vault, engine })
+}
+
+/// Written whole under another name, synced, renamed: a reader sees all of it or none.
+fn write_keyring(dir: &Path, bytes: &[u8]) -> Result<(), OpeningError> {
+    let path = dir.join(KEYRING);
+    let write = || {
+        let new = dir.join("keyring.new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(|cause| OpeningError::File { path: path.clone(), cause })
+}
