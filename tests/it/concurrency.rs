@@ -27,7 +27,8 @@ fn fifty_sets_of_one_new_key_make_one_value_with_fifty_versions() {
         assert_eq!(ids.len(), 1, "one value");
         let created: BTreeSet<_> = answers.iter().map(|answer| answer["createdAt"].to_string()).collect();
         assert_eq!(created.len(), 1, "created once");
-        let versions: BTreeSet<_> = answers.iter().map(|answer| answer["version"].as_u64().unwrap()).collect();
+        let versions: BTreeSet<_> =
+            answers.iter().map(|answer| answer["version"].as_u64().unwrap()).collect();
         assert_eq!(versions, (1..=50).collect(), "each set has a version of its own");
 
         let last = answers.iter().position(|answer| answer["version"] == 50).unwrap();

@@ -40,9 +40,22 @@ fn no_endpoint_takes_a_key_that_is_not_one() {
     let server = Server::start();
     let good = server.store().test_key.clone();
     let swapped = format!("pk_{}", &good[3..]);
-    let (shorter, longer, lower) = (good[..good.len() - 1].to_owned(), format!("{good}A"), good.to_uppercase());
+    let (shorter, longer, lower) =
+        (good[..good.len() - 1].to_owned(), format!("{good}A"), good.to_uppercase());
     let unknown = format!("tk_{}", "A".repeat(43));
-    for key in ["", "tk_", "x", "tk_ÿ", good[3..].as_ref(), &swapped, &shorter, &longer, &lower, &unknown, &"x".repeat(4_000)] {
+    for key in [
+        "",
+        "tk_",
+        "x",
+        "tk_ÿ",
+        good[3..].as_ref(),
+        &swapped,
+        &shorter,
+        &longer,
+        &lower,
+        &unknown,
+        &"x".repeat(4_000),
+    ] {
         refused(&server.anonymous().key(key).get("/env/definitions").send());
     }
     for request in every_endpoint(&server.anonymous().key(&unknown)) {
@@ -59,14 +72,25 @@ fn a_key_counts_only_in_its_header() {
     let anonymous = server.anonymous();
     refused(&anonymous.get("/env/definitions").query("x-api-key", key).send());
     refused(&anonymous.get("/env/definitions").query("api_key", key).send());
-    for value in [key.clone(), format!("Bearer {key}"), format!("Basic {key}"), "Bearer".into(), "Bearer ".into()] {
+    for value in
+        [key.clone(), format!("Bearer {key}"), format!("Basic {key}"), "Bearer".into(), "Bearer ".into()]
+    {
         let response = anonymous.get("/env/definitions").header("authorization", &value).send();
         let code = response.json()["error_code"].as_str().unwrap_or_default().to_owned();
         assert!(code == "INVALID_TOKEN" || code == "INVALID_CREDENTIALS", "{code}");
-        response.error_saying(401, &code, if code == "INVALID_TOKEN" { "Invalid token" } else { "Invalid Credentials" });
+        response.error_saying(
+            401,
+            &code,
+            if code == "INVALID_TOKEN" { "Invalid token" } else { "Invalid Credentials" },
+        );
     }
     server.test().get("/env/definitions").header("authorization", "Bearer forged").send().ok();
-    anonymous.key("wrong").get("/env/definitions").header("authorization", "Bearer forged").send().error(401, "INVALID_CREDENTIALS");
+    anonymous
+        .key("wrong")
+        .get("/env/definitions")
+        .header("authorization", "Bearer forged")
+        .send()
+        .error(401, "INVALID_CREDENTIALS");
 }
 
 #[test]
@@ -76,7 +100,9 @@ fn the_keys_of_init_have_the_form_of_their_environment() {
     store.coffer(["environments", "add", "staging"]).ok();
     let staging = store.create_key(&["--environment", "staging"]);
     let all = store.create_key(&["--environment", "all"]);
-    for (key, prefix) in [(&store.test_key, "tk_"), (&store.production_key, "pk_"), (&staging, "ck_"), (&all, "ck_")] {
+    for (key, prefix) in
+        [(&store.test_key, "tk_"), (&store.production_key, "pk_"), (&staging, "ck_"), (&all, "ck_")]
+    {
         let random = key.strip_prefix(prefix).unwrap_or_else(|| panic!("the prefix is {prefix}"));
         assert_eq!(random.len(), 43, "32 bytes in base64url");
         assert!(random.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
@@ -122,7 +148,10 @@ fn a_key_of_one_environment_may_name_its_own_only() {
         resolve().header("environment", other).send().error(403, "FORBIDDEN");
         api.get("/env/values/org").query("environment", other).send().error(403, "FORBIDDEN");
         api.setting(&definition, "x").query("environment", other).send().error(403, "FORBIDDEN");
-        api.delete("/env/values/0123456789abcdef01234567").query("environment", other).send().error(403, "FORBIDDEN");
+        api.delete("/env/values/0123456789abcdef01234567")
+            .query("environment", other)
+            .send()
+            .error(403, "FORBIDDEN");
         resolve().query("environment", "test").header("environment", other).send().error(403, "FORBIDDEN");
         resolve().header("environment", "test").query("environment", other).send().error(403, "FORBIDDEN");
     }
@@ -146,7 +175,8 @@ fn a_key_for_all_environments_names_one() {
     }
     for name in ["test", "production", "staging"] {
         assert_eq!(all.resolve(&definition).query("environment", name).send().ok()["value"], name);
-        let both = all.resolve(&definition).query("environment", name).header("environment", name).send().ok();
+        let both =
+            all.resolve(&definition).query("environment", name).header("environment", name).send().ok();
         assert_eq!(both["environment"], name);
         let listed = all.get("/env/values/org").header("environment", name).send().ok();
         assert_eq!(listed["docs"][0]["environment"], name);
@@ -164,8 +194,17 @@ fn a_key_for_all_environments_names_one() {
         for unknown in ["nowhere", "TEST", "all", ""] {
             request.clone().query("environment", unknown).send().error(400, "INVALID_REQUEST");
         }
-        request.clone().query("environment", "test").header("environment", "staging").send().error(400, "INVALID_REQUEST");
-        request.query("environment", "test").header("environment", "nowhere").send().error(400, "INVALID_REQUEST");
+        request
+            .clone()
+            .query("environment", "test")
+            .header("environment", "staging")
+            .send()
+            .error(400, "INVALID_REQUEST");
+        request
+            .query("environment", "test")
+            .header("environment", "nowhere")
+            .send()
+            .error(400, "INVALID_REQUEST");
     }
     all.get("/env/definitions").send().ok();
     all.get(&format!("/env/definitions/{definition}")).send().ok();
@@ -175,7 +214,9 @@ fn a_key_for_all_environments_names_one() {
 fn a_value_written_in_one_environment_is_not_seen_in_another_in_every_scope() {
     let server = Server::start();
     let test = server.test();
-    for (scope, field) in [("org", ""), ("workspace", ""), ("linked_account", "linked_account_id"), ("workflow", "workflow_id")] {
+    for (scope, field) in
+        [("org", ""), ("workspace", ""), ("linked_account", "linked_account_id"), ("workflow", "workflow_id")]
+    {
         let definition = test.define_string("V", scope);
         let mut body = json!({ "variable_definition_id": definition, "value": "v" });
         if !field.is_empty() {

@@ -7,7 +7,17 @@ use crate::support::{Connection, Server, check_page};
 #[test]
 fn an_unknown_route_is_not_found() {
     let server = Server::start();
-    for target in ["/", "/nothing", "/api", "/api/v2/public", "/api/v2/public/", "/api/v1/public/env/definitions", "/api/v2/public/env", "/healthz/x", "/metricsx"] {
+    for target in [
+        "/",
+        "/nothing",
+        "/api",
+        "/api/v2/public",
+        "/api/v2/public/",
+        "/api/v1/public/env/definitions",
+        "/api/v2/public/env",
+        "/healthz/x",
+        "/metricsx",
+    ] {
         for api in [server.anonymous(), server.test()] {
             api.at("GET", target).send().error(404, "RESOURCE_NOT_FOUND");
         }
@@ -42,10 +52,15 @@ fn a_wrong_method_names_the_right_ones() {
             let response = server.test().at(method, &target).send();
             response.error(405, "METHOD_NOT_ALLOWED");
             let header = response.header("allow").unwrap_or_else(|| panic!("no Allow for {target}"));
-            let mut named: Vec<&str> = header.split(',').map(str::trim).filter(|one| *one != "HEAD").collect();
+            let mut named: Vec<&str> =
+                header.split(',').map(str::trim).filter(|one| *one != "HEAD").collect();
             named.sort_unstable();
             assert_eq!(named, allowed, "{method} {target}");
-            assert_eq!(header.contains("HEAD"), allowed.contains(&"GET"), "HEAD answers as GET: {target}: {header}");
+            assert_eq!(
+                header.contains("HEAD"),
+                allowed.contains(&"GET"),
+                "HEAD answers as GET: {target}: {header}"
+            );
         }
     }
 }
@@ -93,10 +108,24 @@ fn a_body_must_be_json_or_say_nothing() {
         let request = server.test().at("POST", "/api/v2/public/env/values").body(&body);
         kind.map_or(request.clone(), |kind| request.header("content-type", kind)).send()
     };
-    for kind in [None, Some("application/json"), Some("application/json; charset=utf-8"), Some("Application/JSON"), Some("application/json;charset=UTF-8")] {
+    for kind in [
+        None,
+        Some("application/json"),
+        Some("application/json; charset=utf-8"),
+        Some("Application/JSON"),
+        Some("application/json;charset=UTF-8"),
+    ] {
         send(kind).ok();
     }
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "json", "application/jsonx", "text/json"] {
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "json",
+        "application/jsonx",
+        "text/json",
+    ] {
         send(Some(kind)).error(415, "UNSUPPORTED_MEDIA_TYPE");
     }
     assert_eq!(server.test().resolve(&definition).send().ok()["version"], 5);
@@ -113,7 +142,9 @@ fn a_body_must_be_json_or_say_nothing() {
 fn malformed_json_is_a_bad_request_and_changes_nothing() {
     let server = Server::start();
     let definition = server.test().define_string("V", "org");
-    let with = |rest: &str| format!("{{\"variable_definition_id\":\"{definition}\",\"value\":\"v\"{rest}}}").into_bytes();
+    let with = |rest: &str| {
+        format!("{{\"variable_definition_id\":\"{definition}\",\"value\":\"v\"{rest}}}").into_bytes()
+    };
     let mut bom = b"\xef\xbb\xbf".to_vec();
     bom.extend(with(""));
     let mut invalid = with("");
@@ -122,7 +153,8 @@ fn malformed_json_is_a_bad_request_and_changes_nothing() {
     let mut overlong = with(",\"x\":\"@@\"");
     let place = overlong.iter().position(|byte| *byte == b'@').unwrap();
     overlong[place..place + 2].copy_from_slice(b"\xc0\xaf");
-    let utf16: Vec<u8> = String::from_utf8(with("")).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> =
+        String::from_utf8(with("")).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect();
     let deep = with(&format!(",\"x\":{}{}", "[".repeat(200), "]".repeat(200)));
     for body in [
         b"".to_vec(),
@@ -183,7 +215,12 @@ fn a_body_too_large_is_refused_whoever_counts() {
     let server = Server::start();
     let key = &server.store().test_key;
     server.test().setting("x", "").body(vec![b' '; 524_289]).send().error(413, "PAYLOAD_TOO_LARGE");
-    server.test().post("/env/definitions", &json!({})).body(vec![b' '; 600_000]).send().error(413, "PAYLOAD_TOO_LARGE");
+    server
+        .test()
+        .post("/env/definitions", &json!({}))
+        .body(vec![b' '; 600_000])
+        .send()
+        .error(413, "PAYLOAD_TOO_LARGE");
 
     // One that only announces its length, and one that never does.
     let announced = format!(
@@ -241,9 +278,13 @@ fn a_request_id_is_taken_over_or_made() {
         assert!(given.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)), "{given}");
         assert!(made.insert(given), "fresh each time");
     }
-    for target in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/api/v2/public/env/definitions"] {
+    for target in
+        ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/api/v2/public/env/definitions"]
+    {
         let ids: Vec<_> = (0..2)
-            .map(|_| server.anonymous().at("GET", target).send().header("x-request-id").expect("an id").to_owned())
+            .map(|_| {
+                server.anonymous().at("GET", target).send().header("x-request-id").expect("an id").to_owned()
+            })
             .collect();
         assert_ne!(ids[0], ids[1], "{target}");
     }
@@ -253,14 +294,24 @@ fn a_request_id_is_taken_over_or_made() {
 fn a_query_that_cannot_be_read_is_a_bad_request() {
     let server = Server::start();
     for query in ["scope=%ff", "name=%C0%AF", "page=%00"] {
-        server.test().at("GET", &format!("/api/v2/public/env/definitions?{query}")).send().error(400, "INVALID_REQUEST");
+        server
+            .test()
+            .at("GET", &format!("/api/v2/public/env/definitions?{query}"))
+            .send()
+            .error(400, "INVALID_REQUEST");
     }
 }
 
 #[test]
 fn what_is_not_http_ends_and_the_server_goes_on() {
     let server = Server::start();
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"GET\r\n\r\n", b"\0\0\0\0\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n"] {
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GET\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nbad header\r\n\r\n",
+    ] {
         let mut connection = Connection::open(server.address()).unwrap();
         let _ = connection.write(bytes);
         if let Ok(response) = connection.read("GET") {
@@ -278,9 +329,15 @@ fn requests_on_one_connection_are_answered_in_turn() {
     for index in 1..=20 {
         let answer = connection.exchange(&server.test().setting(&definition, "v")).unwrap();
         assert_eq!(answer.ok()["version"], index);
-        connection.exchange(&server.anonymous().at("GET", "/nothing")).unwrap().error(404, "RESOURCE_NOT_FOUND");
+        connection
+            .exchange(&server.anonymous().at("GET", "/nothing"))
+            .unwrap()
+            .error(404, "RESOURCE_NOT_FOUND");
     }
-    let one = format!("GET /api/v2/public/env/value/{definition} HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\n\r\n", server.store().test_key);
+    let one = format!(
+        "GET /api/v2/public/env/value/{definition} HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\n\r\n",
+        server.store().test_key
+    );
     connection.write(one.repeat(5).as_bytes()).unwrap();
     for _ in 0..5 {
         assert_eq!(connection.read("GET").unwrap().ok()["version"], 20, "pipelined");

@@ -7,10 +7,56 @@ use crate::support::{Client, Server, check_id, check_page};
 /// Ids that differ in ways that a careless key encoding would lose.
 fn awkward_ids() -> Vec<String> {
     let mut ids: Vec<String> = [
-        "a", "A", "a/", "/a", "a/b", "a%2Fb", "a%2fb", "%", "%25", "%2F", "a:b", ":", "linked_account:a", "workflow:a", "org",
-        "..", ".", "../a", "a..b", "~", "+", " ", "a b", "a+b", "a%20b", "\"", "'", "\\", "<x>", "{}", "$(x)", "a,b", "a;b", "a&b=c",
-        "#", "?", "e\u{301}", "\u{e9}", "\u{fb01}", "fi", "\u{1F511}", "\u{202e}rtl", "\u{feff}", "mark@acme.com", "user_12345",
-        "undefined", "null", "0", "-1", "a\u{ff0f}b",
+        "a",
+        "A",
+        "a/",
+        "/a",
+        "a/b",
+        "a%2Fb",
+        "a%2fb",
+        "%",
+        "%25",
+        "%2F",
+        "a:b",
+        ":",
+        "linked_account:a",
+        "workflow:a",
+        "org",
+        "..",
+        ".",
+        "../a",
+        "a..b",
+        "~",
+        "+",
+        " ",
+        "a b",
+        "a+b",
+        "a%20b",
+        "\"",
+        "'",
+        "\\",
+        "<x>",
+        "{}",
+        "$(x)",
+        "a,b",
+        "a;b",
+        "a&b=c",
+        "#",
+        "?",
+        "e\u{301}",
+        "\u{e9}",
+        "\u{fb01}",
+        "fi",
+        "\u{1F511}",
+        "\u{202e}rtl",
+        "\u{feff}",
+        "mark@acme.com",
+        "user_12345",
+        "undefined",
+        "null",
+        "0",
+        "-1",
+        "a\u{ff0f}b",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -64,7 +110,10 @@ fn an_id_in_one_scope_is_not_the_same_id_in_another() {
     api.set_for(&account, "linked_account_id", "same", "of the account");
     api.resolve(&workflow).query("workflow_id", "same").send().error(404, "RESOURCE_NOT_FOUND");
     api.set_for(&workflow, "workflow_id", "same", "of the workflow");
-    assert_eq!(api.resolve(&account).query("linked_account_id", "same").send().ok()["value"], "of the account");
+    assert_eq!(
+        api.resolve(&account).query("linked_account_id", "same").send().ok()["value"],
+        "of the account"
+    );
     assert_eq!(api.resolve(&workflow).query("workflow_id", "same").send().ok()["value"], "of the workflow");
 }
 
@@ -73,7 +122,12 @@ fn stranger(server: &Server) -> Client {
     let store = server.store();
     let org = store.create_org("another");
     let key = store.create_key(&[
-        "--environment", "test", "--org", &org, "--permissions", "read,write,manage,reveal,admin",
+        "--environment",
+        "test",
+        "--org",
+        &org,
+        "--permissions",
+        "read,write,manage,reveal,admin",
     ]);
     server.anonymous().key(&key)
 }
@@ -98,17 +152,21 @@ fn another_organizations_resources_are_not_found() {
     ] {
         response.error_saying(404, "RESOURCE_NOT_FOUND", "Variable definition not found");
     }
-    other
-        .delete(&format!("/env/values/{value}"))
-        .send()
-        .error_saying(404, "RESOURCE_NOT_FOUND", "Variable value not found");
+    other.delete(&format!("/env/values/{value}")).send().error_saying(
+        404,
+        "RESOURCE_NOT_FOUND",
+        "Variable value not found",
+    );
     check_page(&other.get("/env/definitions").send().ok(), 1, 10, 0);
     check_page(&other.get("/env/values/org").send().ok(), 1, 10, 0);
     let list = other.get("/env/values/org").query("variable_definition_id", &definition).send().ok();
     check_page(&list, 1, 10, 0);
 
     let resolved = owner.resolve(&definition).send().ok();
-    assert_eq!((&resolved["value"], &resolved["version"], &resolved["name"]), (&json!("mine"), &json!(1), &json!("V")));
+    assert_eq!(
+        (&resolved["value"], &resolved["version"], &resolved["name"]),
+        (&json!("mine"), &json!(1), &json!("V"))
+    );
 }
 
 #[test]
@@ -134,7 +192,8 @@ fn what_is_anothers_and_what_is_not_there_look_the_same() {
     same(&|id| other.delete(&format!("/env/definitions/{id}")));
     // Without the permission, too: the definition is looked for first.
     let store = server.store();
-    let powerless = store.create_key(&["--environment", "test", "--org", "another", "--permissions", "reveal"]);
+    let powerless =
+        store.create_key(&["--environment", "test", "--org", "another", "--permissions", "reveal"]);
     let powerless = server.anonymous().key(&powerless);
     same(&|id| powerless.setting(id, "x"));
 }

@@ -23,7 +23,12 @@ fn every_page_of_a_list_adds_up_to_the_list() {
         for limit in [1, 5, 10, 22, 23, 24, 1000] {
             let mut seen = Vec::new();
             for page in 1..=23_u64.div_ceil(limit) {
-                let body = list.clone().query("page", &page.to_string()).query("limit", &limit.to_string()).send().ok();
+                let body = list
+                    .clone()
+                    .query("page", &page.to_string())
+                    .query("limit", &limit.to_string())
+                    .send()
+                    .ok();
                 seen.extend(check_page(&body, page, limit, 23).iter().map(|doc| doc["_id"].to_string()));
             }
             assert_eq!(seen.len(), 23);
@@ -66,7 +71,22 @@ fn what_is_no_plain_positive_integer_in_range_is_refused() {
     let server = filled(1);
     for list in lists(&server.test()) {
         for parameter in ["page", "limit"] {
-            for value in ["0", "-1", "+1", "01", "1.0", "1e1", " 1", "1 ", "x", "0x1", "\u{661}", "99999999999999999999", "1,2", "null"] {
+            for value in [
+                "0",
+                "-1",
+                "+1",
+                "01",
+                "1.0",
+                "1e1",
+                " 1",
+                "1 ",
+                "x",
+                "0x1",
+                "\u{661}",
+                "99999999999999999999",
+                "1,2",
+                "null",
+            ] {
                 let message = list.clone().query(parameter, value).send().error(400, "INVALID_REQUEST");
                 assert!(message.contains(parameter), "{parameter}={value}: {message}");
             }

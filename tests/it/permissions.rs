@@ -14,7 +14,11 @@ struct Case {
 }
 
 const CASES: &[Case] = &[
-    Case { what: "list definitions", allowed: &["read"], ask: |api, _| api.get("/env/definitions").send().status },
+    Case {
+        what: "list definitions",
+        allowed: &["read"],
+        ask: |api, _| api.get("/env/definitions").send().status,
+    },
     Case {
         what: "get a definition",
         allowed: &["read"],
@@ -133,7 +137,11 @@ fn all_permissions_but_the_needed_one_do_not_open_an_endpoint() {
 fn what_is_forbidden_has_the_one_shape() {
     let server = Server::start();
     server.permitted("write").get("/env/definitions").send().error(403, "FORBIDDEN");
-    server.permitted("read").post("/env/definitions", &json!({ "name": "V", "scope": "org" })).send().error(403, "FORBIDDEN");
+    server
+        .permitted("read")
+        .post("/env/definitions", &json!({ "name": "V", "scope": "org" }))
+        .send()
+        .error(403, "FORBIDDEN");
     server.permitted("read").get("/admin/keys").send().error(403, "FORBIDDEN");
 }
 

@@ -40,10 +40,18 @@ fn the_description_lists_every_endpoint() {
     let has = |path: &str, method: &str| {
         let fits = |template: &str| {
             let parts: (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
-            parts.0.len() == parts.1.len() && parts.0.iter().zip(&parts.1).all(|(t, p)| t == p || (t.starts_with('{') && p.starts_with('{')))
+            parts.0.len() == parts.1.len()
+                && parts
+                    .0
+                    .iter()
+                    .zip(&parts.1)
+                    .all(|(t, p)| t == p || (t.starts_with('{') && p.starts_with('{')))
         };
         let paths = document["paths"].as_object().unwrap();
-        assert!(paths.iter().any(|(template, item)| fits(template) && item.get(method).is_some()), "{method} {path}");
+        assert!(
+            paths.iter().any(|(template, item)| fits(template) && item.get(method).is_some()),
+            "{method} {path}"
+        );
     };
     for (path, methods) in [
         (format!("{base}/env/values"), &["post"][..]),
@@ -111,7 +119,11 @@ fn every_operation_has_an_id_of_its_own_and_describes_its_failures() {
                 let name = parameter.trim_end_matches('}');
                 let own = operation.get("parameters").into_iter().chain(item.get("parameters"));
                 let declared = own.filter_map(Value::as_array).flatten().any(|one| {
-                    let one = one.get("$ref").and_then(Value::as_str).and_then(|r| document.pointer(&r[1..])).unwrap_or(one);
+                    let one = one
+                        .get("$ref")
+                        .and_then(Value::as_str)
+                        .and_then(|r| document.pointer(&r[1..]))
+                        .unwrap_or(one);
                     one["name"] == name && one["in"] == "path"
                 });
                 assert!(declared, "{method} {path}: {name}");

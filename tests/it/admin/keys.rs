@@ -43,7 +43,8 @@ fn admin_reaches_its_own_environment() {
         let body = json!({ "environment": environment, "permissions": ["read"] });
         server.test().post("/admin/keys", &body).send().error(403, "FORBIDDEN");
     }
-    let other = server.production().get("/admin/keys").send().ok()["docs"][0]["_id"].as_str().unwrap().to_owned();
+    let other =
+        server.production().get("/admin/keys").send().ok()["docs"][0]["_id"].as_str().unwrap().to_owned();
     server.test().delete(&format!("/admin/keys/{other}")).send().error(404, "RESOURCE_NOT_FOUND");
     server.production().get("/env/definitions").send().ok();
 }
@@ -142,7 +143,10 @@ fn another_organizations_keys_are_not_found() {
 fn keys_are_listed_in_pages() {
     let server = Server::start();
     for index in 0..12 {
-        create(&server, &json!({ "environment": "test", "permissions": ["read"], "name": format!("key {index}") }));
+        create(
+            &server,
+            &json!({ "environment": "test", "permissions": ["read"], "name": format!("key {index}") }),
+        );
     }
     let first = server.test().get("/admin/keys").send().ok();
     check_page(&first, 1, 10, 13);

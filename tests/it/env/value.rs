@@ -79,7 +79,8 @@ fn a_reveal_that_is_neither_true_nor_false_is_a_bad_request() {
     let definition = server.test().define_encrypted("SECRET", "org");
     server.test().set(&definition, "hidden");
     for value in ["1", "yes", "TRUE", "truefalse"] {
-        let message = server.test().resolve(&definition).query("reveal", value).send().error(400, "INVALID_REQUEST");
+        let message =
+            server.test().resolve(&definition).query("reveal", value).send().error(400, "INVALID_REQUEST");
         assert!(message.contains("reveal"), "{message}");
     }
 }

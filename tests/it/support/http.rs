@@ -91,10 +91,7 @@ impl Client {
 
     /// A request that sets an `org` or `workspace` value.
     pub(crate) fn setting(&self, definition: &str, value: &str) -> Request {
-        self.post(
-            "/env/values",
-            &serde_json::json!({ "variable_definition_id": definition, "value": value }),
-        )
+        self.post("/env/values", &serde_json::json!({ "variable_definition_id": definition, "value": value }))
     }
 
     /// Sets an `org` or `workspace` value and returns the answer's body.
@@ -173,7 +170,8 @@ impl Request {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.target, self.address).into_bytes();
+        let mut head =
+            format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.target, self.address).into_bytes();
         for (name, value) in &self.headers {
             head.extend_from_slice(name.as_bytes());
             head.extend_from_slice(b": ");

@@ -88,8 +88,12 @@ fn library() -> Option<&'static Path> {
         let (path, fresh) =
             (directory.join("interpose.so"), directory.join(format!("interpose-{}", std::process::id())));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/interpose.c");
-        let compiled =
-            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&fresh).arg(source).arg("-ldl").status();
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&fresh)
+            .arg(source)
+            .arg("-ldl")
+            .status();
         match compiled {
             Ok(status) => {
                 assert!(status.success(), "cc does not compile {source}");

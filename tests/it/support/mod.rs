@@ -10,8 +10,8 @@ mod shape;
 
 pub(crate) use config::{Config, PASSPHRASE};
 pub(crate) use http::{Client, Connection, Request, Response};
-pub(crate) use server::{Finished, Server, Store, command, finish};
-pub(crate) use shape::{check_fields, check_id, check_page, check_time, fields};
+pub(crate) use server::{Server, Store, command, finish};
+pub(crate) use shape::{check_fields, check_id, check_page, check_time};
 
 use std::time::{Duration, Instant};
 

@@ -17,12 +17,20 @@ pub(crate) fn check_response(address: SocketAddr, method: &str, target: &str, re
     }
     let Some(document) = document(address) else { return };
     if let Err(problem) = conforms(document, method, path, response) {
-        panic!("{method} {path} answered what /openapi.json does not describe: {problem}\n{}", response.text());
+        panic!(
+            "{method} {path} answered what /openapi.json does not describe: {problem}\n{}",
+            response.text()
+        );
     }
 }
 
 /// Whether the answer is one that the description has for this method and path.
-pub(crate) fn conforms(document: &Value, method: &str, path: &str, response: &Response) -> Result<(), String> {
+pub(crate) fn conforms(
+    document: &Value,
+    method: &str,
+    path: &str,
+    response: &Response,
+) -> Result<(), String> {
     let Some(item) = path_item(document, path) else { return Ok(()) };
     let verb = if method == "HEAD" { "get".to_owned() } else { method.to_ascii_lowercase() };
     let Some(operation) = item.get(&verb) else { return Ok(()) };
@@ -40,7 +48,8 @@ pub(crate) fn conforms(document: &Value, method: &str, path: &str, response: &Re
     let Some(content) = described.get("content").and_then(Value::as_object) else {
         return if response.body.is_empty() { Ok(()) } else { Err(format!("no content for {status}")) };
     };
-    let kind = response.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let kind =
+        response.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
     let media = content.get(kind).ok_or_else(|| format!("no content type {kind} for {status}"))?;
     if kind != "application/json" {
         return Ok(());
@@ -151,8 +160,13 @@ fn check_choice(document: &Value, schema: &Value, value: &Value, at: &str) -> Re
     {
         return Err(format!("{at}: {value} is not {only}"));
     }
-    let fitting = |schemas: &[Value]| schemas.iter().filter(|one| matches(document, one, value, at).is_ok()).count();
-    for (word, holds) in [("oneOf", (|n, _| n == 1) as fn(usize, usize) -> bool), ("anyOf", |n, _| n > 0), ("allOf", |n, all| n == all)] {
+    let fitting =
+        |schemas: &[Value]| schemas.iter().filter(|one| matches(document, one, value, at).is_ok()).count();
+    for (word, holds) in [
+        ("oneOf", (|n, _| n == 1) as fn(usize, usize) -> bool),
+        ("anyOf", |n, _| n > 0),
+        ("allOf", |n, all| n == all),
+    ] {
         if let Some(schemas) = schema.get(word).and_then(Value::as_array)
             && !holds(fitting(schemas), schemas.len())
         {
@@ -172,14 +186,23 @@ fn check_text(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
     }
     let length = text.chars().count() as u64;
     let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
-    if bound("minLength").is_some_and(|least| length < least) || bound("maxLength").is_some_and(|most| length > most) {
+    if bound("minLength").is_some_and(|least| length < least)
+        || bound("maxLength").is_some_and(|most| length > most)
+    {
         return Err(format!("{at}: {length} characters"));
     }
     Ok(())
 }
 
-fn check_object(document: &Value, schema: &Value, object: &serde_json::Map<String, Value>, at: &str) -> Result<(), String> {
-    for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+fn check_object(
+    document: &Value,
+    schema: &Value,
+    object: &serde_json::Map<String, Value>,
+    at: &str,
+) -> Result<(), String> {
+    for name in
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    {
         if !object.contains_key(name) {
             return Err(format!("{at}: no {name}"));
         }

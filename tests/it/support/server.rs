@@ -301,7 +301,14 @@ impl Server {
     /// A client with a key that has just these permissions, in `test`.
     #[track_caller]
     pub(crate) fn permitted(&self, permissions: &str) -> Client {
-        let key = self.store.create_key(&["--environment", "test", "--org", &self.store.org, "--permissions", permissions]);
+        let key = self.store.create_key(&[
+            "--environment",
+            "test",
+            "--org",
+            &self.store.org,
+            "--permissions",
+            permissions,
+        ]);
         self.anonymous().key(&key)
     }
 

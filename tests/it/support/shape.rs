@@ -4,8 +4,13 @@ use serde_json::Value;
 
 /// The names of an object's fields, in alphabetical order.
 #[track_caller]
-pub(crate) fn fields(value: &Value) -> Vec<&str> {
-    let mut names: Vec<&str> = value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str).collect();
+fn fields(value: &Value) -> Vec<&str> {
+    let mut names: Vec<&str> = value
+        .as_object()
+        .unwrap_or_else(|| panic!("no object: {value}"))
+        .keys()
+        .map(String::as_str)
+        .collect();
     names.sort_unstable();
     names
 }
@@ -22,7 +27,10 @@ pub(crate) fn check_fields(value: &Value, expected: &str) {
 #[track_caller]
 pub(crate) fn check_id(value: &Value) -> String {
     let id = value.as_str().unwrap_or_else(|| panic!("no id: {value}"));
-    assert!(id.len() == 24 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "no id: {id}");
+    assert!(
+        id.len() == 24 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)),
+        "no id: {id}"
+    );
     id.to_owned()
 }
 

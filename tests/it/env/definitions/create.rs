@@ -8,7 +8,8 @@ use crate::support::{Server, check_fields, check_id, check_page, check_time};
 #[test]
 fn a_definition_is_created_with_its_defaults() {
     let server = Server::start();
-    let response = server.test().post("/env/definitions", &json!({ "name": "API_SECRET", "scope": "org" })).send();
+    let response =
+        server.test().post("/env/definitions", &json!({ "name": "API_SECRET", "scope": "org" })).send();
     let body = response.created();
     check_fields(&body, "definition");
     let definition = &body["definition"];

@@ -21,7 +21,9 @@ fn a_definition_without_values_is_deleted() {
     check_fields(&body, "status message");
     assert_eq!(body["status"], "success");
     assert!(body["message"].as_str().unwrap().contains("V"));
-    for response in [delete(&api, &id), api.get(&format!("/env/definitions/{id}")).send(), api.resolve(&id).send()] {
+    for response in
+        [delete(&api, &id), api.get(&format!("/env/definitions/{id}")).send(), api.resolve(&id).send()]
+    {
         response.error_saying(404, "RESOURCE_NOT_FOUND", "Variable definition not found");
     }
     api.setting(&id, "v").send().error(404, "RESOURCE_NOT_FOUND");
@@ -115,7 +117,8 @@ fn a_value_set_while_its_definition_is_deleted_does_not_outlive_it() {
         for thread in 0..4 {
             for index in 0..10 {
                 let account = format!("user_{thread}_{index}");
-                let list = api.get("/env/values/linked_account").query("linked_account_id", &account).send().ok();
+                let list =
+                    api.get("/env/values/linked_account").query("linked_account_id", &account).send().ok();
                 check_page(&list, 1, 10, 0);
             }
         }

@@ -36,7 +36,8 @@ fn a_page_has_definitions_field_for_field() {
     let docs = check_page(&body, 1, 10, 1);
     check_fields(&docs[0], DEFINITION);
     assert_eq!(docs[0]["_id"], id);
-    let envelope = "docs totalDocs limit page totalPages pagingCounter hasPrevPage hasNextPage prevPage nextPage";
+    let envelope =
+        "docs totalDocs limit page totalPages pagingCounter hasPrevPage hasNextPage prevPage nextPage";
     if body.get("status").is_some() {
         assert_eq!(body["status"], "success");
     } else {
@@ -101,7 +102,18 @@ fn a_bad_or_costly_expression_is_a_bad_request_soon() {
     let server = filled();
     let api = server.test();
     let long = "a".repeat(257);
-    for pattern in ["(", "[", "*", "(?=a)", r"\1", "a{2,1}", "(?P<n>", long.as_str(), "(a{1000}){1000}{1000}", r"\pL{1000}{1000}"] {
+    for pattern in [
+        "(",
+        "[",
+        "*",
+        "(?=a)",
+        r"\1",
+        "a{2,1}",
+        "(?P<n>",
+        long.as_str(),
+        "(a{1000}){1000}{1000}",
+        r"\pL{1000}{1000}",
+    ] {
         let start = std::time::Instant::now();
         let message = list(&api).query("name", pattern).send().error(400, "INVALID_REQUEST");
         assert!(message.contains("name"), "{pattern}: {message}");

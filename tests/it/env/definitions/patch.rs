@@ -25,14 +25,18 @@ fn name_and_description_change_and_the_rest_stays() {
     let (before, after_definition) = (&before["definition"], &after["definition"]);
     assert_eq!(after_definition["name"], "NEW");
     assert_eq!(after_definition["description"], "e");
-    for same in ["_id", "org_id", "scope", "var_format", "encrypted", "created_by", "createdAt", "created_at"] {
+    for same in ["_id", "org_id", "scope", "var_format", "encrypted", "created_by", "createdAt", "created_at"]
+    {
         assert_eq!(after_definition[same], before[same], "{same}");
     }
     assert!(after_definition["updatedAt"].as_str() > before["updatedAt"].as_str());
     assert_ne!(after_definition["updated_by"], before["updated_by"]);
     assert_eq!(api.get(&format!("/env/definitions/{id}")).send().ok(), after, "it answers as GET does");
     let resolved = api.resolve(id).send().ok();
-    assert_eq!((&resolved["name"], &resolved["value"], &resolved["version"]), (&json!("NEW"), &json!("v"), &json!(1)));
+    assert_eq!(
+        (&resolved["name"], &resolved["value"], &resolved["version"]),
+        (&json!("NEW"), &json!("v"), &json!(1))
+    );
     api.define_string("OLD", "org");
 }
 
@@ -49,8 +53,13 @@ fn a_renamed_encrypted_definition_still_opens() {
 #[test]
 fn an_empty_patch_and_nulls_change_nothing() {
     let server = Server::start();
-    let id = server.test().define(&json!({ "name": "V", "description": "d", "scope": "org", "var_format": "number" }));
-    for body in [json!({}), json!({ "name": null, "description": null, "var_format": null, "encrypted": null, "scope": null })] {
+    let id = server
+        .test()
+        .define(&json!({ "name": "V", "description": "d", "scope": "org", "var_format": "number" }));
+    for body in [
+        json!({}),
+        json!({ "name": null, "description": null, "var_format": null, "encrypted": null, "scope": null }),
+    ] {
         let definition = &patch(&server.test(), &id, &body).ok()["definition"];
         assert_eq!(definition["name"], "V");
         assert_eq!(definition["description"], "d");
@@ -98,7 +107,9 @@ fn a_name_left_behind_is_free_and_a_name_taken_over_is_not() {
     patch(&api, &second, &json!({ "name": "A" })).error(409, "DUPLICATE_DEFINITION");
     patch(&api, &first, &json!({ "name": "C" })).ok();
     patch(&api, &second, &json!({ "name": "A" })).ok();
-    api.post("/env/definitions", &json!({ "name": "C", "scope": "org" })).send().error(409, "DUPLICATE_DEFINITION");
+    api.post("/env/definitions", &json!({ "name": "C", "scope": "org" }))
+        .send()
+        .error(409, "DUPLICATE_DEFINITION");
     api.define_string("B", "org");
 }
 
@@ -112,7 +123,8 @@ fn a_format_that_values_do_not_fit_is_refused_with_their_number() {
         for (account, value) in [("a", "1"), ("b", "two"), ("c", "3"), ("d", "four"), ("e", "five")] {
             api.set_for(&id, "linked_account_id", account, value);
         }
-        let message = patch(&api, &id, &json!({ "var_format": "number" })).error(400, "VALUE_FORMAT_MISMATCH");
+        let message =
+            patch(&api, &id, &json!({ "var_format": "number" })).error(400, "VALUE_FORMAT_MISMATCH");
         assert!(message.contains('3'), "{message}");
         for hidden in ["two", "four", "five"] {
             assert!(!message.contains(hidden), "{message}");
@@ -135,7 +147,10 @@ fn encrypting_seals_every_existing_value() {
     let mut before = Vec::new();
     for index in 0..20 {
         let account = format!("user_{index}");
-        before.push((account.clone(), api.set_for(&id, "linked_account_id", &account, &format!("plain {index}"))));
+        before.push((
+            account.clone(),
+            api.set_for(&id, "linked_account_id", &account, &format!("plain {index}")),
+        ));
     }
     let definition = &patch(&api, &id, &json!({ "encrypted": true })).ok()["definition"];
     assert_eq!(definition["encrypted"], true);
@@ -145,7 +160,8 @@ fn encrypting_seals_every_existing_value() {
             let redacted = resolve().send().ok();
             assert_eq!((&redacted["value"], &redacted["encrypted"]), (&json!("[REDACTED]"), &json!(true)));
             assert_eq!(resolve().query("reveal", "true").send().ok()["value"], format!("plain {index}"));
-            let doc = &api.get("/env/values/linked_account").query("linked_account_id", account).send().ok()["docs"][0];
+            let doc = &api.get("/env/values/linked_account").query("linked_account_id", account).send().ok()
+                ["docs"][0];
             assert_eq!((&doc["value"], &doc["_id"]), (&json!("[REDACTED]"), &set["_id"]));
             assert_eq!(doc["variable_definition_id"]["encrypted"], true);
         }

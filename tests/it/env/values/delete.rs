@@ -17,18 +17,22 @@ fn a_deleted_value_is_gone_and_said_to_be() {
     );
     api.resolve(&definition).send().error_saying(404, "RESOURCE_NOT_FOUND", "Variable value not found");
     check_page(&api.get("/env/values/org").send().ok(), 1, 10, 0);
-    api.delete(&format!("/env/values/{id}")).send().error_saying(404, "RESOURCE_NOT_FOUND", "Variable value not found");
+    api.delete(&format!("/env/values/{id}")).send().error_saying(
+        404,
+        "RESOURCE_NOT_FOUND",
+        "Variable value not found",
+    );
 }
 
 #[test]
 fn what_is_unknown_or_no_id_is_not_found() {
     let server = Server::start();
     for id in [UNKNOWN_ID, "x", "0123456789ABCDEF01234567", "%2e%2e", "0123456789abcdef0123456700"] {
-        server
-            .test()
-            .delete(&format!("/env/values/{id}"))
-            .send()
-            .error_saying(404, "RESOURCE_NOT_FOUND", "Variable value not found");
+        server.test().delete(&format!("/env/values/{id}")).send().error_saying(
+            404,
+            "RESOURCE_NOT_FOUND",
+            "Variable value not found",
+        );
     }
 }
 
@@ -50,8 +54,14 @@ fn a_linked_account_header_narrows_to_that_accounts_values() {
     let id = check_id(&api.set_for(&definition, "linked_account_id", "one", "v")["_id"]);
     let of_org = check_id(&api.set(&plain, "v")["_id"]);
     for header in ["linked_account_id", "linked-account-id"] {
-        api.delete(&format!("/env/values/{id}")).header(header, "two").send().error(404, "RESOURCE_NOT_FOUND");
-        api.delete(&format!("/env/values/{of_org}")).header(header, "one").send().error(404, "RESOURCE_NOT_FOUND");
+        api.delete(&format!("/env/values/{id}"))
+            .header(header, "two")
+            .send()
+            .error(404, "RESOURCE_NOT_FOUND");
+        api.delete(&format!("/env/values/{of_org}"))
+            .header(header, "one")
+            .send()
+            .error(404, "RESOURCE_NOT_FOUND");
     }
     api.delete(&format!("/env/values/{id}")).header("linked_account_id", "one").send().ok();
     api.delete(&format!("/env/values/{of_org}")).send().ok();

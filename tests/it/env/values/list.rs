@@ -118,7 +118,11 @@ fn the_account_may_come_in_a_header_and_must_agree() {
     check_page(&list().header("linked_account_id", "one").send().ok(), 1, 10, 1);
     check_page(&list().header("linked-account-id", "one").send().ok(), 1, 10, 1);
     check_page(&list().header("linked_account_id", "two").send().ok(), 1, 10, 0);
-    list().header("linked_account_id", "two").query("linked_account_id", "one").send().error(400, "INVALID_LINKED_ACCOUNT_ID");
+    list()
+        .header("linked_account_id", "two")
+        .query("linked_account_id", "one")
+        .send()
+        .error(400, "INVALID_LINKED_ACCOUNT_ID");
 }
 
 #[test]
@@ -143,7 +147,8 @@ fn what_is_unknown_has_an_empty_list() {
 fn one_definition_can_be_asked_for() {
     let server = Server::start();
     let api = server.test();
-    let definitions: Vec<String> = (0..3).map(|index| api.define_string(&format!("V{index}"), "org")).collect();
+    let definitions: Vec<String> =
+        (0..3).map(|index| api.define_string(&format!("V{index}"), "org")).collect();
     for definition in &definitions {
         api.set(definition, "v");
     }
@@ -166,7 +171,8 @@ fn totals_follow_sets_and_deletions() {
     for id in &ids[..3] {
         api.delete(&format!("/env/values/{id}")).send().ok();
     }
-    let list = |account| api.get("/env/values/linked_account").query("linked_account_id", account).send().ok();
+    let list =
+        |account| api.get("/env/values/linked_account").query("linked_account_id", account).send().ok();
     check_page(&list("user"), 1, 10, 4);
     check_page(&list("other"), 1, 10, 7);
 }

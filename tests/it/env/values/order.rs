@@ -15,7 +15,10 @@ fn of_several_faults_the_first_in_order_is_answered() {
     anonymous.setting("x", "").body("{").send().error(401, "INVALID_CREDENTIALS");
     anonymous.key("tk_wrong").setting("x", "").body("{").send().error(401, "INVALID_CREDENTIALS");
     reader.setting("x", "").body("{").send().error(400, "INVALID_REQUEST");
-    reader.post("/env/values", &json!({ "variable_definition_id": UNKNOWN_ID })).send().error(400, "INVALID_REQUEST");
+    reader
+        .post("/env/values", &json!({ "variable_definition_id": UNKNOWN_ID }))
+        .send()
+        .error(400, "INVALID_REQUEST");
     reader.setting(UNKNOWN_ID, "x").send().error(404, "RESOURCE_NOT_FOUND");
     reader.setting(&number, "x").send().error(403, "FORBIDDEN");
     server.permitted("write").setting(&number, "x").send().error(400, "SCOPE_MISMATCH");
@@ -28,6 +31,17 @@ fn the_environment_is_looked_at_right_after_the_credential() {
     let server = Server::start();
     let all = server.anonymous().key(&server.store().create_key(&["--environment", "all"]));
     all.setting("x", "").body("{").send().error(400, "INVALID_REQUEST");
-    server.test().setting("x", "").body("{").query("environment", "production").send().error(403, "FORBIDDEN");
-    server.anonymous().setting("x", "").query("environment", "production").send().error(401, "INVALID_CREDENTIALS");
+    server
+        .test()
+        .setting("x", "")
+        .body("{")
+        .query("environment", "production")
+        .send()
+        .error(403, "FORBIDDEN");
+    server
+        .anonymous()
+        .setting("x", "")
+        .query("environment", "production")
+        .send()
+        .error(401, "INVALID_CREDENTIALS");
 }

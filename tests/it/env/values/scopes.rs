@@ -28,7 +28,10 @@ fn org_and_workspace_take_neither_id() {
             json!({ "linked_account_id": "user", "workflow_id": "wf" }),
         ] {
             let message = set(&api, &definition, &ids).send().error(400, "SCOPE_MISMATCH");
-            assert!(ids.as_object().unwrap().keys().any(|id| message.contains(id.as_str())), "{ids}: {message}");
+            assert!(
+                ids.as_object().unwrap().keys().any(|id| message.contains(id.as_str())),
+                "{ids}: {message}"
+            );
         }
         for header in ["linked_account_id", "linked-account-id"] {
             set(&api, &definition, &json!({})).header(header, "user").send().error(400, "SCOPE_MISMATCH");
@@ -55,13 +58,22 @@ fn linked_account_takes_its_id_from_header_or_body() {
     let message = set(&api, &definition, &both).send().error(400, "SCOPE_MISMATCH");
     assert!(message.contains("workflow_id"), "{message}");
     api.resolve(&definition).send().error_saying(400, "SCOPE_MISMATCH", missing);
-    api.resolve(&definition).query("linked_account_id", "u").query("workflow_id", "w").send().error(400, "SCOPE_MISMATCH");
+    api.resolve(&definition)
+        .query("linked_account_id", "u")
+        .query("workflow_id", "w")
+        .send()
+        .error(400, "SCOPE_MISMATCH");
 
-    for (index, header) in ["linked_account_id", "linked-account-id", "Linked_Account_Id"].into_iter().enumerate() {
+    for (index, header) in
+        ["linked_account_id", "linked-account-id", "Linked_Account_Id"].into_iter().enumerate()
+    {
         let account = format!("user_{index}");
         let answer = set(&api, &definition, &json!({})).header(header, &account).send().ok();
         assert_eq!(answer["linked_account_id"], account);
-        let same = set(&api, &definition, &json!({ "linked_account_id": account })).header(header, &account).send().ok();
+        let same = set(&api, &definition, &json!({ "linked_account_id": account }))
+            .header(header, &account)
+            .send()
+            .ok();
         assert_eq!(same["version"], 2);
         assert_eq!(api.resolve(&definition).header(header, &account).send().ok()["version"], 2);
         assert_eq!(api.resolve(&definition).query("linked_account_id", &account).send().ok()["version"], 2);
@@ -101,13 +113,29 @@ fn a_malformed_account_id_is_refused() {
     let long = "x".repeat(257);
     let wide = "\u{1F511}".repeat(64) + "x";
     for id in ["a\u{0}b", "\u{7f}", "\n", "\u{85}", "a\u{9f}", long.as_str(), wide.as_str()] {
-        set(&api, &definition, &json!({ "linked_account_id": id })).send().error(400, "INVALID_LINKED_ACCOUNT_ID");
-        api.resolve(&definition).query("linked_account_id", id).send().error(400, "INVALID_LINKED_ACCOUNT_ID");
-        api.get("/env/values/linked_account").query("linked_account_id", id).send().error(400, "INVALID_LINKED_ACCOUNT_ID");
+        set(&api, &definition, &json!({ "linked_account_id": id }))
+            .send()
+            .error(400, "INVALID_LINKED_ACCOUNT_ID");
+        api.resolve(&definition)
+            .query("linked_account_id", id)
+            .send()
+            .error(400, "INVALID_LINKED_ACCOUNT_ID");
+        api.get("/env/values/linked_account")
+            .query("linked_account_id", id)
+            .send()
+            .error(400, "INVALID_LINKED_ACCOUNT_ID");
     }
-    set(&api, &definition, &json!({ "linked_account_id": "" })).send().error(400, "INVALID_LINKED_ACCOUNT_ID");
-    set(&api, &definition, &json!({})).header("linked_account_id", &long).send().error(400, "INVALID_LINKED_ACCOUNT_ID");
-    set(&api, &definition, &json!({})).header("linked_account_id", b"\xff\xfe").send().error(400, "INVALID_LINKED_ACCOUNT_ID");
+    set(&api, &definition, &json!({ "linked_account_id": "" }))
+        .send()
+        .error(400, "INVALID_LINKED_ACCOUNT_ID");
+    set(&api, &definition, &json!({}))
+        .header("linked_account_id", &long)
+        .send()
+        .error(400, "INVALID_LINKED_ACCOUNT_ID");
+    set(&api, &definition, &json!({}))
+        .header("linked_account_id", b"\xff\xfe")
+        .send()
+        .error(400, "INVALID_LINKED_ACCOUNT_ID");
 }
 
 #[test]
@@ -116,7 +144,10 @@ fn an_account_id_in_a_header_is_utf_8() {
     let api = server.test();
     let definition = api.define_string("V", "linked_account");
     let name = "m\u{fc}ller@\u{1F511}";
-    let answer = set(&api, &definition, &json!({ "linked_account_id": name })).header("linked_account_id", name).send().ok();
+    let answer = set(&api, &definition, &json!({ "linked_account_id": name }))
+        .header("linked_account_id", name)
+        .send()
+        .ok();
     assert_eq!(answer["linked_account_id"], name);
     assert_eq!(api.resolve(&definition).header("linked-account-id", name).send().ok()["version"], 1);
 }
@@ -167,7 +198,12 @@ fn an_unknown_account_is_registered_by_its_first_value_unless_accounts_are_stric
         "INVALID_LINKED_ACCOUNT_ID",
         "No linked account found for account id : new in environment test",
     );
-    strict.test().resolve(&definition).query("linked_account_id", "new").send().error(404, "RESOURCE_NOT_FOUND");
+    strict
+        .test()
+        .resolve(&definition)
+        .query("linked_account_id", "new")
+        .send()
+        .error(404, "RESOURCE_NOT_FOUND");
 }
 
 #[test]

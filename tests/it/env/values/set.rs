@@ -59,7 +59,9 @@ fn an_encrypted_value_is_answered_as_base64_of_its_ciphertext() {
 fn a_plain_value_is_answered_as_it_was_sent() {
     let server = Server::start();
     let api = server.test();
-    for (scope, ids) in [("org", json!({})), ("workspace", json!({})), ("workflow", json!({ "workflow_id": "wf" }))] {
+    for (scope, ids) in
+        [("org", json!({})), ("workspace", json!({})), ("workflow", json!({ "workflow_id": "wf" }))]
+    {
         let definition = api.define_string("PLAIN", scope);
         let mut body = json!({ "variable_definition_id": definition, "value": " spaced \u{1F511}\n" });
         for (name, value) in ids.as_object().unwrap() {
@@ -141,7 +143,10 @@ fn required_fields_that_are_missing_null_or_of_another_type_are_named() {
         (json!({ "variable_definition_id": definition, "value": ["v"] }), "value"),
         (json!({ "variable_definition_id": definition, "value": { "v": 1 } }), "value"),
         (json!({ "variable_definition_id": definition, "value": "v", "workflow_id": 7 }), "workflow_id"),
-        (json!({ "variable_definition_id": definition, "value": "v", "linked_account_id": 7 }), "linked_account_id"),
+        (
+            json!({ "variable_definition_id": definition, "value": "v", "linked_account_id": 7 }),
+            "linked_account_id",
+        ),
     ] {
         let response = server.test().post("/env/values", &body).send();
         let code = if field == "linked_account_id" { "INVALID_LINKED_ACCOUNT_ID" } else { "INVALID_REQUEST" };
@@ -159,8 +164,13 @@ fn required_fields_that_are_missing_null_or_of_another_type_are_named() {
 #[test]
 fn a_definition_id_that_is_unknown_or_no_id_is_not_found() {
     let server = Server::start();
-    for id in [crate::support::UNKNOWN_ID, "", "short", "0123456789ABCDEF01234567", "../../etc/passwd", "%00"] {
-        server.test().setting(id, "v").send().error_saying(404, "RESOURCE_NOT_FOUND", "Variable definition not found");
+    for id in [crate::support::UNKNOWN_ID, "", "short", "0123456789ABCDEF01234567", "../../etc/passwd", "%00"]
+    {
+        server.test().setting(id, "v").send().error_saying(
+            404,
+            "RESOURCE_NOT_FOUND",
+            "Variable definition not found",
+        );
     }
 }
 
