@@ -91,6 +91,8 @@ fn every_field_is_checked_and_named() {
         (json!({ "expires_in": -1 }), "expires_in"),
         (json!({ "expires_in": "30d" }), "expires_in"),
         (json!({ "expires_in": 1.5 }), "expires_in"),
+        (json!({ "expires_in": u64::MAX }), "expires_in"),
+        (json!({ "expires_in": 1e30 }), "expires_in"),
     ] {
         let mut body = json!({ "environment": "test", "permissions": ["read"] });
         for (name, value) in change.as_object().unwrap() {
@@ -154,4 +156,16 @@ fn keys_are_listed_in_pages() {
     check_page(&second, 2, 10, 13);
     server.test().get("/admin/keys").query("page", "0").send().error(400, "INVALID_REQUEST");
     assert!(!first.to_string().contains("tk_"));
+}
+
+#[test]
+fn an_environment_in_query_or_header_changes_nothing() {
+    let server = Server::start();
+    let all = server.anonymous().key(&server.store().create_key(&[
+        "--environment",
+        "all",
+        "--permissions",
+        "admin",
+    ]));
+    check_page(&all.get("/admin/keys").send().ok(), 1, 10, 3);
 }

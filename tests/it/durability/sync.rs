@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ledger::{Ledger, define};
 use crate::support::interpose::{self, Event, Interposed};
-use crate::support::{Server, Store, check_page, eventually};
+use crate::support::{Config, Store, check_page, eventually, finish};
 
 /// The sync calls that make data stable.
 const SYNCS: [&str; 2] = ["fdatasync", "fsync"];
@@ -211,20 +211,30 @@ fn a_server_whose_store_failed_still_stops_when_told() {
 }
 
 #[test]
-fn init_syncs_what_it_made_before_it_says_so() {
-    let store = Store::new();
-    let server: Server = store.serve();
-    let definition = server.test().define_string("V", "org");
-    server.test().set(&definition, "v");
-    let Some(Interposed { server, control }) = interpose::serve(&server.kill()) else { return };
-    assert_eq!(server.test().resolve(&definition).send().ok()["value"], "v");
-    // What start-up wrote beside the journal is synced before the server says that it listens.
+fn what_init_made_is_stable_before_it_says_so() {
+    let store = Store::uninitialized(&Config::new());
+    let Some((mut command, control)) = interpose::prepare(store.command(["init", "--json"])) else { return };
+    finish(&mut command).ok();
     let events = control.events();
-    let base_writes = events.iter().rposition(|event| event.is("write", "base"));
-    if let Some(written) = base_writes {
-        let synced = events[written..]
+    let data = store.data().canonicalize().unwrap();
+    let data = data.to_str().unwrap();
+    let mut written: Vec<&str> = events
+        .iter()
+        .filter(|event| {
+            event.call == "write" && event.path.starts_with(data) && !event.path.contains("/sled/")
+        })
+        .map(|event| event.path.as_str())
+        .collect();
+    written.sort_unstable();
+    written.dedup();
+    assert!(written.len() >= 2, "a keyring and a journal or a base: {written:?}");
+    for path in written.into_iter().filter(|path| !path.ends_with("/lock")) {
+        let last = events.iter().rposition(|event| event.call == "write" && event.path == path).unwrap();
+        let synced = events[last..]
             .iter()
-            .any(|event| SYNCS.iter().any(|call| event.is(&format!("{call}-end"), "base")));
-        assert!(synced, "a base that was written is synced");
+            .any(|event| SYNCS.iter().any(|call| event.call == format!("{call}-end")) && event.path == path);
+        assert!(synced, "{path} is synced after its last write");
     }
+    let directory = events.iter().any(|event| event.call == "fsync-end" && event.path == data);
+    assert!(directory, "the names in the store's directory are synced");
 }

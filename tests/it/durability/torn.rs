@@ -57,7 +57,10 @@ fn cut_store() -> Option<Cut> {
     let request = api.post("/env/values", &body);
     let writer = std::thread::spawn(move || request.try_send());
     eventually(Duration::from_secs(10), "the write reaches the journal", || {
-        control.events()[seen..].iter().any(|event| event.call.ends_with("sync-begin")).then_some(())
+        control.events()[seen..]
+            .iter()
+            .any(|event| event.call.ends_with("sync-begin") && event.path.contains("/journal/"))
+            .then_some(())
     });
     let store = server.kill();
     assert!(writer.join().unwrap().is_err(), "it was never acknowledged");

@@ -10,7 +10,7 @@ use super::{Server, Store};
 
 /// A server whose system calls are logged, and the switches that bend them.
 pub(crate) struct Interposed {
-    /// The server; an option so that a test can take it out and end it.
+    /// The server.
     pub(crate) server: Server,
     /// The switches and the log.
     pub(crate) control: Control,
@@ -33,14 +33,19 @@ pub(crate) struct Event {
 /// Serves `store` under the library; `None`, with a message, where there is no C compiler to build it.
 #[track_caller]
 pub(crate) fn serve(store: &Arc<Store>) -> Option<Interposed> {
+    let (command, control) = prepare(store.command(["serve"]))?;
+    Some(Interposed { server: Server::spawn(store, command), control })
+}
+
+/// The command with its system calls logged; `None` as for [`serve`].
+pub(crate) fn prepare(mut command: Command) -> Option<(Command, Control)> {
     let library = library()?;
     let control = Control(tempfile::tempdir().expect("a temporary directory"));
-    let mut command = store.command(["serve"]);
     command
         .env("LD_PRELOAD", library)
         .env("INTERPOSE_DIR", control.0.path())
         .env("INTERPOSE_MATCH", "/journal/");
-    Some(Interposed { server: Server::spawn(store, command), control })
+    Some((command, control))
 }
 
 impl Control {
