@@ -1,0 +1,3 @@
+//! `/api/v2/public/admin/…`
+
+mod keys;

@@ -1,0 +1,151 @@
+//! `coffer keys …`, on a free store and through the running server alike.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::support::{Server, Store, check_fields, check_id};
+
+/// Runs `check` on a store that no server holds, and on one that is served.
+fn both(check: impl Fn(&Arc<Store>)) {
+    check(&Store::new());
+    let server = Server::start();
+    check(server.store());
+}
+
+fn listed(store: &Store, args: &[&str]) -> Vec<Value> {
+    let list = store.coffer([&["keys", "list", "--json"], args].concat()).json();
+    list.as_array().unwrap_or_else(|| panic!("an array: {list}")).clone()
+}
+
+#[test]
+fn a_key_is_created_listed_and_revoked() {
+    both(|store| {
+        let made = store.coffer(["keys", "create", "--environment", "test", "--name", "ci", "--json"]).json();
+        check_fields(&made, "_id key");
+        let id = check_id(&made["_id"]);
+        let key = made["key"].as_str().unwrap();
+        assert!(key.starts_with("tk_"));
+
+        let list = listed(store, &[]);
+        assert_eq!(list.len(), 3);
+        let mine = list.iter().find(|one| one["_id"] == *id).expect("it is listed");
+        assert_eq!(mine["name"], "ci");
+        assert_eq!(mine["environment"], "test");
+        assert_eq!(mine["permissions"], serde_json::json!(["read", "write"]));
+        assert!(!list.iter().any(|one| one.to_string().contains(&key[3..])), "shown once");
+
+        let text = store.coffer(["keys", "list"]).ok();
+        assert!(text.contains(&id) && text.contains("ci"), "{text}");
+        store.coffer(["keys", "revoke", &id]).ok();
+        store.coffer(["keys", "revoke", "0123456789abcdef01234567"]).failed();
+    });
+}
+
+#[test]
+fn the_output_is_the_same_through_the_server() {
+    let store = Store::new();
+    store.coffer(["keys", "create", "--environment", "all", "--name", "x", "--expires", "30d"]).ok();
+    store.coffer(["environments", "add", "staging"]).ok();
+    store.create_org("second");
+    let commands: [&[&str]; 12] = [
+        &["keys", "list"],
+        &["keys", "list", "--json"],
+        &["keys", "list", "--org", "second", "--json"],
+        &["keys", "list", "--org", "nobody"],
+        &["keys", "revoke", "0123456789abcdef01234567"],
+        &["keys", "create", "--environment", "test"],
+        &["keys", "create", "--environment", "nowhere", "--org", "second"],
+        &["orgs", "list"],
+        &["orgs", "list", "--json"],
+        &["orgs", "create", "second"],
+        &["environments", "list", "--json"],
+        &["environments", "add", "staging", "--org", "nobody"],
+    ];
+    let free: Vec<_> = commands.iter().map(|command| store.coffer(*command)).collect();
+    let server = store.serve();
+    for (command, free) in commands.iter().zip(&free) {
+        assert_eq!(&store.coffer(*command), free, "{command:?}");
+    }
+    drop(server);
+}
+
+#[test]
+fn every_unit_of_time_is_taken_and_nonsense_is_not() {
+    let store = Store::new();
+    for expires in ["1s", "60m", "24h", "30d"] {
+        store.coffer(["keys", "create", "--environment", "test", "--expires", expires, "--json"]).ok();
+    }
+    let before = listed(&store, &[]).len();
+    for expires in ["", "30", "d", "-1d", "1.5h", "1w", "0s", "30 d", "99999999999999999999d", "1d2h"] {
+        let finished =
+            store.coffer(["keys", "create", "--environment", "test", &format!("--expires={expires}")]);
+        assert!(matches!(finished.code, Some(1 | 2)), "{expires}: {finished:?}");
+        assert!(!finished.stderr.is_empty());
+    }
+    assert_eq!(listed(&store, &[]).len(), before);
+}
+
+#[test]
+fn permissions_are_given_as_told() {
+    let store = Store::new();
+    store.create_key(&["--environment", "test", "--permissions", "admin,reveal,manage"]);
+    let list = listed(&store, &[]);
+    let mut given: Vec<_> =
+        list.last().unwrap()["permissions"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
+    given.sort_unstable();
+    assert_eq!(given, ["admin", "manage", "reveal"]);
+    for permissions in ["", "root", "read,", "read write", "READ"] {
+        let finished =
+            store.coffer(["keys", "create", "--environment", "test", "--permissions", permissions]);
+        assert!(matches!(finished.code, Some(1 | 2)), "{permissions}: {finished:?}");
+    }
+}
+
+#[test]
+fn an_environment_is_needed_and_must_exist() {
+    both(|store| {
+        store.coffer(["keys", "create"]).misused();
+        let finished = store.coffer(["keys", "create", "--environment", "nowhere"]);
+        assert!(matches!(finished.code, Some(1 | 2)), "{finished:?}");
+        assert!(finished.stderr.contains("nowhere"), "{finished:?}");
+        store.coffer(["environments", "add", "staging"]).ok();
+        assert!(store.create_key(&["--environment", "staging"]).starts_with("ck_"));
+        assert!(store.create_key(&["--environment", "all"]).starts_with("ck_"));
+    });
+}
+
+#[test]
+fn where_there_are_several_organizations_one_is_named() {
+    both(|store| {
+        let first = store.org.clone();
+        let second = store.create_org("second");
+        let usage = store.coffer(["keys", "create", "--environment", "test"]).misused();
+        assert!(usage.contains("second"), "it lists them: {usage}");
+        let by_name = store.create_key(&["--environment", "test", "--org", "second"]);
+        let by_id = store.create_key(&["--environment", "test", "--org", &second]);
+        assert_ne!(by_name, by_id);
+        assert_eq!(listed(store, &["--org", "second"]).len(), 2);
+        assert_eq!(listed(store, &["--org", &second]).len(), 2);
+        assert_eq!(listed(store, &["--org", &first]).len(), 2);
+        assert_eq!(listed(store, &[]).len(), 4, "without --org those of every organization");
+        let line = store.coffer(["keys", "list", "--org", "nobody"]);
+        assert!(matches!(line.code, Some(1 | 2)) && line.stderr.contains("nobody"), "{line:?}");
+    });
+}
+
+#[test]
+fn a_key_made_through_the_server_works_at_once_and_after_a_kill() {
+    let server = Server::start();
+    let key = server.store().create_key(&["--environment", "test"]);
+    server.anonymous().key(&key).get("/env/definitions").send().ok();
+    let server = server.kill().serve();
+    server.anonymous().key(&key).get("/env/definitions").send().ok();
+}
+
+#[test]
+fn a_key_made_on_a_free_store_works_when_it_is_served() {
+    let store = Store::new();
+    let key = store.create_key(&["--environment", "production"]);
+    store.serve().anonymous().key(&key).get("/env/definitions").send().ok();
+}

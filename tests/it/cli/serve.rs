@@ -1,0 +1,336 @@
+//! `coffer serve`: starting, being ready, being refused, stopping.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::time::{Duration, Instant};
+
+use crate::support::{Config, Connection, Server, Store, eventually, interpose};
+
+#[test]
+fn ready_is_one_line_with_the_port_that_the_system_gave() {
+    let server = Server::start();
+    assert_eq!(server.stdout(), format!("listening on http://{}\n", server.address()));
+    assert_ne!(server.address().port(), 0);
+}
+
+#[test]
+fn serve_is_the_default_command() {
+    let store = Store::new();
+    let server = Server::spawn(&store, store.command::<[&str; 0]>([]));
+    server.test().get("/env/definitions").send().ok();
+}
+
+#[test]
+fn flags_say_where_to_listen_and_what_to_serve() {
+    let store = Store::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let data = elsewhere.path().join("moved");
+    std::fs::rename(store.data(), &data).unwrap();
+    let mut command = store.command(["serve", "--listen", "127.0.0.2:0", "--data"]);
+    command.arg(&data);
+    let server = Server::spawn(&store, command);
+    assert_eq!(server.address().ip().to_string(), "127.0.0.2");
+    server.test().get("/env/definitions").send().ok();
+    assert!(!store.data().exists());
+}
+
+#[test]
+fn an_empty_store_is_initialized_and_its_keys_are_printed_once() {
+    let store = std::sync::Arc::new(Store::uninitialized(&Config::new()));
+    let server = store.serve();
+    let key = regex::Regex::new(r"\btk_[A-Za-z0-9_-]{43}\b").unwrap();
+    let printed = format!("{}{}", server.stdout(), server.stderr());
+    let found: Vec<&str> = key.find_iter(&printed).map(|found| found.as_str()).collect();
+    assert!(!found.is_empty(), "{printed}");
+    assert!(found.iter().all(|one| *one == found[0]), "{printed}");
+    server.anonymous().key(found[0]).get("/env/definitions").send().ok();
+    let production = regex::Regex::new(r"\bpk_[A-Za-z0-9_-]{43}\b").unwrap();
+    assert!(production.is_match(&printed), "{printed}");
+    let key_text = found[0].to_owned();
+    let server = server.stop().serve();
+    assert!(!format!("{}{}", server.stdout(), server.stderr()).contains("tk_"), "once");
+    server.anonymous().key(&key_text).get("/env/definitions").send().ok();
+}
+
+#[test]
+fn a_second_server_on_a_held_store_names_the_holder() {
+    let server = Server::start();
+    let line = server.store().refuses_to_serve();
+    assert!(line.contains(&server.pid().to_string()), "it names the holder: {line}");
+    server.test().get("/env/definitions").send().ok();
+    assert_eq!(server.anonymous().at("GET", "/readyz").send().status, 200);
+}
+
+#[test]
+fn a_busy_port_is_one_line_and_changes_nothing() {
+    let store = Store::new();
+    let before = store.files();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let line = store.coffer(["serve", "--listen", &address]).failed();
+    assert!(line.contains(&address), "{line}");
+    let after = store.files();
+    let names = |files: &[(std::path::PathBuf, Vec<u8>)]| {
+        files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&before), names(&after));
+    assert!(before == after, "nothing changed");
+    store.serve().test().get("/env/definitions").send().ok();
+}
+
+#[test]
+fn a_wrong_passphrase_is_one_line_and_changes_nothing() {
+    let store = Store::new();
+    let server = store.serve();
+    let definition = server.test().define_encrypted("S", "org");
+    server.test().set(&definition, "hidden");
+    let store = server.stop();
+    let before = store.files();
+    store.configure(&Config::new().text("encryption", "passphrase", "not the passphrase of it"));
+    for command in [&["serve"][..], &["keys", "list"], &["orgs", "create", "x"], &["environments", "list"]] {
+        let line = store.coffer(command).failed();
+        assert!(line.ends_with("the passphrase does not open this store"), "{line}");
+        assert!(store.files() == before, "{command:?}");
+    }
+    store.configure(&Config::new());
+    let server = store.serve();
+    assert_eq!(server.test().resolve(&definition).query("reveal", "true").send().ok()["value"], "hidden");
+}
+
+#[test]
+fn a_keyring_that_is_missing_or_damaged_is_never_made_afresh() {
+    let store = Store::new();
+    let keyring = store.data().join("keyring");
+    let good = std::fs::read(&keyring).unwrap();
+    let check = |what: &str| {
+        let before = store.files();
+        for command in [&["serve"][..], &["keys", "list"], &["init"]] {
+            let line = store.coffer(command).failed();
+            assert!(
+                command[0] == "init" || line.contains("keyring") || line.contains("passphrase"),
+                "{what}: {line}"
+            );
+            assert!(store.files() == before, "{what}: {command:?} changed something");
+        }
+    };
+    std::fs::remove_file(&keyring).unwrap();
+    check("missing");
+    std::fs::write(&keyring, b"").unwrap();
+    check("empty");
+    std::fs::write(&keyring, &good[..good.len() / 2]).unwrap();
+    check("half");
+    for place in (0..good.len()).step_by((good.len() / 12).max(1)) {
+        let mut damaged = good.clone();
+        damaged[place] ^= 0x40;
+        std::fs::write(&keyring, &damaged).unwrap();
+        check(&format!("byte {place} flipped"));
+    }
+    std::fs::write(&keyring, [good.clone(), vec![0]].concat()).unwrap();
+    check("longer");
+    std::fs::write(&keyring, &good).unwrap();
+    store.serve();
+}
+
+#[test]
+fn a_keyring_of_another_store_is_refused() {
+    let (store, other) = (Store::new(), Store::new());
+    std::fs::copy(other.data().join("keyring"), store.data().join("keyring")).unwrap();
+    let before = store.files();
+    store.refuses_to_serve();
+    assert!(store.files() == before);
+}
+
+#[test]
+fn a_keyring_without_its_store_is_refused() {
+    let store = Store::new();
+    for entry in std::fs::read_dir(store.data()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+        } else if !path.ends_with("keyring") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let before = store.files();
+    store.refuses_to_serve();
+    assert!(store.files() == before);
+}
+
+#[test]
+fn a_state_that_is_missing_or_damaged_is_one_line() {
+    let store = Store::new();
+    let state = store.data().join("state");
+    let good = std::fs::read(&state).unwrap();
+    let mut variants =
+        vec![Vec::new(), good[..good.len() / 2].to_vec(), b"garbage".to_vec(), vec![0; good.len()]];
+    for place in 0..good.len().min(64) {
+        let mut damaged = good.clone();
+        damaged[place] ^= 0x04;
+        variants.push(damaged);
+    }
+    for damaged in variants.into_iter().step_by(3) {
+        std::fs::write(&state, &damaged).unwrap();
+        let before = store.files();
+        let line = store.refuses_to_serve();
+        assert!(line.contains("state"), "it names the file: {line}");
+        assert!(store.files() == before);
+    }
+    std::fs::write(&state, &good).unwrap();
+    store.serve();
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_one_line() {
+    // Root writes everywhere; a file in the way is in everybody's way.
+    let store = Store::uninitialized(&Config::new().text("storage", "path", "file/data"));
+    std::fs::write(store.root().join("file"), "in the way").unwrap();
+    for command in ["init", "serve"] {
+        let line = store.coffer([command]).failed();
+        assert!(line.contains("file/data"), "{line}");
+    }
+    let store = Store::uninitialized(&Config::new().text("storage", "path", "/proc/coffer"));
+    let line = store.coffer(["serve"]).failed();
+    assert!(line.contains("/proc/coffer"), "{line}");
+
+    let store = Store::new();
+    let mut permissions = std::fs::metadata(store.data()).unwrap().permissions();
+    permissions.set_mode(0o500);
+    std::fs::set_permissions(store.data(), permissions.clone()).unwrap();
+    let is_root = std::fs::write(store.data().join("probe"), "").is_ok();
+    if is_root {
+        std::fs::remove_file(store.data().join("probe")).unwrap();
+    } else {
+        store.refuses_to_serve();
+    }
+    permissions.set_mode(0o700);
+    std::fs::set_permissions(store.data(), permissions).unwrap();
+}
+
+#[test]
+fn the_sample_passphrase_stays_on_loopback() {
+    let sample = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml"))
+        .expect("the repository has a config.toml");
+    let line =
+        sample.lines().find(|line| line.trim_start().starts_with("passphrase")).expect("with a passphrase");
+    assert!(sample.to_lowercase().contains("sample"), "that says it is a sample");
+    let literal = line.split_once('=').unwrap().1.trim();
+    let literal = &literal[..=literal.rfind('"').unwrap()];
+    let config = Config::new().set("encryption", "passphrase", literal);
+    let store = Store::with(&config);
+    let before = store.files();
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let line = store.coffer(["serve", "--listen", address]).failed();
+        assert!(line.contains("sample"), "{line}");
+        assert!(store.files() == before);
+    }
+    store.serve().stop();
+    let own = Store::new();
+    let server = Server::spawn(&own, own.command(["serve", "--listen", "0.0.0.0:0"]));
+    drop(server);
+}
+
+#[test]
+fn a_signal_ends_it_with_zero() {
+    for signal in ["TERM", "INT"] {
+        let server = Server::start();
+        let definition = server.test().define_string("V", "org");
+        server.test().set(&definition, "v");
+        let store = std::sync::Arc::clone(server.store());
+        server.signal(signal);
+        let start = Instant::now();
+        let finished = server.ended();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(!store.data().join("control.sock").exists(), "it cleans up");
+        let server = store.serve();
+        assert_eq!(server.test().resolve(&definition).send().ok()["value"], "v");
+    }
+}
+
+#[test]
+fn an_idle_connection_does_not_delay_the_end() {
+    let server = Server::start();
+    let mut connection = Connection::open(server.address()).unwrap();
+    connection.exchange(&server.anonymous().at("GET", "/healthz")).unwrap();
+    let start = Instant::now();
+    server.stop();
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(connection.is_closed());
+}
+
+#[test]
+fn what_is_in_flight_is_finished_before_the_end() {
+    let store = Store::new();
+    let Some(interposed) = interpose::serve(&store) else { return };
+    let (server, control) = (interposed.server, interposed.control);
+    let definition = server.test().define_string("V", "org");
+    control.turn_on("freeze", "");
+    let request = server.test().setting(&definition, "in flight");
+    let writer = std::thread::spawn(move || request.try_send());
+    eventually(Duration::from_secs(10), "the write has begun", || {
+        control.events().last().filter(|event| event.call.ends_with("-begin")).map(|_| ())
+    });
+    server.signal("TERM");
+    std::thread::sleep(Duration::from_millis(300));
+    control.turn_off("freeze");
+    let answer = writer.join().unwrap().expect("an answer");
+    assert_eq!(answer.ok()["value"], "in flight");
+    assert_eq!(server.ended().code, Some(0));
+    let server = store.serve();
+    assert_eq!(server.test().resolve(&definition).send().ok()["value"], "in flight");
+}
+
+#[test]
+fn the_control_socket_is_for_the_owner_and_one_left_behind_does_no_harm() {
+    let server = Server::start();
+    let socket = server.store().data().join("control.sock");
+    let metadata = std::fs::symlink_metadata(&socket).unwrap();
+    assert!(metadata.file_type().is_socket());
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    let store = server.kill();
+    assert!(socket.exists(), "a killed server leaves it");
+    let listed = store.coffer(["orgs", "list", "--json"]).ok();
+    assert!(listed.contains(&store.org));
+    let server = store.serve();
+    assert!(server.store().coffer(["orgs", "list", "--json"]).ok().contains(&server.store().org));
+    server.stop();
+}
+
+#[test]
+fn it_works_under_a_path_longer_than_a_sockets_limit() {
+    let deep = format!("{}/{}/{}", "a".repeat(80), "b".repeat(80), "c".repeat(80));
+    let config = Config::new().text("storage", "path", &deep);
+    let made = Store::uninitialized(&config);
+    std::fs::create_dir_all(made.root().join(format!("{}/{}", "a".repeat(80), "b".repeat(80)))).unwrap();
+    let store = std::sync::Arc::new(made);
+    let org = store.coffer(["init", "--json"]).json()["org_id"].as_str().unwrap().to_owned();
+    let server = store.serve();
+    assert!(store.coffer(["orgs", "list", "--json"]).ok().contains(&org));
+    store.coffer(["environments", "add", "staging"]).ok();
+    let store = server.kill();
+    let server = store.serve();
+    assert!(store.coffer(["environments", "list", "--json"]).ok().contains("staging"));
+    server.stop();
+}
+
+#[test]
+fn the_control_socket_answers_nonsense_with_nothing_worse() {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    let server = Server::start();
+    let socket = server.store().data().join("control.sock");
+    for bytes in
+        [&b""[..], b"\n", b"nonsense\n", b"{}\n", b"[1,2,3]\n", &[0xff; 4096], b"GET / HTTP/1.1\r\n\r\n"]
+    {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read(&mut [0; 1024]);
+    }
+    let _silent = UnixStream::connect(&socket).unwrap();
+    server.store().coffer(["orgs", "list"]).ok();
+    server.test().get("/env/definitions").send().ok();
+}

@@ -1,0 +1,57 @@
+//! Help, mistakes, and where each goes.
+
+use crate::support::{Config, Store, command, finish};
+
+#[test]
+fn help_is_what_was_asked_for() {
+    for args in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["init", "--help"],
+        &["keys", "--help"],
+        &["keys", "create", "--help"],
+        &["help"],
+    ] {
+        let finished = finish(command().args(args));
+        assert!(finished.ok().contains("Usage"), "{finished:?}");
+        assert_eq!(finished.stderr, "");
+    }
+}
+
+#[test]
+fn a_usage_error_exits_with_two_and_touches_nothing() {
+    let store = Store::uninitialized(&Config::new());
+    for args in [
+        &["nothing"][..],
+        &["--nothing"],
+        &["serve", "--nothing"],
+        &["serve", "extra"],
+        &["keys"],
+        &["keys", "nothing"],
+        &["keys", "revoke"],
+        &["orgs", "create"],
+        &["environments", "add"],
+        &["init", "--org"],
+        &["--log-format", "xml", "serve"],
+    ] {
+        store.coffer(args).misused();
+    }
+    assert!(store.files().is_empty());
+    assert!(!store.data().exists());
+}
+
+#[test]
+fn commands_on_a_store_that_is_not_there_fail_and_make_none() {
+    let store = Store::uninitialized(&Config::new());
+    for args in [
+        &["keys", "list"][..],
+        &["keys", "create", "--environment", "test"],
+        &["orgs", "list"],
+        &["orgs", "create", "x"],
+        &["environments", "list"],
+    ] {
+        let line = store.coffer(args).failed();
+        assert!(line.contains("data") || line.contains("init"), "{line}");
+        assert!(store.files().is_empty(), "{args:?}");
+    }
+}

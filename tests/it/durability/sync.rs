@@ -1,0 +1,240 @@
+//! The order of system calls: written, synced, visible, acknowledged.
+
+use std::time::Duration;
+
+use super::ledger::{Ledger, define};
+use crate::support::interpose::{self, Event, Interposed};
+use crate::support::{Config, Store, check_page, eventually, finish};
+
+/// The sync calls that make data stable.
+const SYNCS: [&str; 2] = ["fdatasync", "fsync"];
+
+fn is_sync(event: &Event, moment: &str) -> bool {
+    SYNCS.iter().any(|call| event.is(&format!("{call}-{moment}"), "journal"))
+}
+
+/// Checks that between the last write into the journal and the first answer thereafter lies a whole sync.
+#[track_caller]
+fn check_order(events: &[Event]) {
+    let answer = events.iter().position(is_answer).expect("an answer was sent");
+    let before = &events[..answer];
+    let written =
+        before.iter().rposition(|event| event.is("write", "journal")).expect("the journal was written");
+    let begun = before.iter().skip(written).position(|event| is_sync(event, "begin"));
+    let begun = written + begun.unwrap_or_else(|| panic!("no sync after the write: {events:#?}"));
+    let ended = before.iter().skip(begun).any(|event| is_sync(event, "end"));
+    assert!(ended, "the sync has not ended before the answer: {events:#?}");
+}
+
+fn is_answer(event: &Event) -> bool {
+    event.call == "send"
+        && event.path.starts_with("socket:")
+        && event.rest.last().is_some_and(|head| head.starts_with("HTTP/1.1_20"))
+}
+
+#[test]
+fn a_sync_of_the_journal_lies_between_a_write_and_its_answer() {
+    let store = Store::new();
+    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let api = server.test();
+    let mut seen = control.events().len();
+    let mut check = |what: &str| {
+        let events = control.events();
+        check_order(&events[seen..]);
+        assert!(events.len() > seen, "{what}");
+        seen = events.len();
+    };
+    let plain = api.define_string("PLAIN", "org");
+    check("creating a definition");
+    let value = api.set(&plain, "v")["_id"].as_str().unwrap().to_owned();
+    check("creating a value");
+    api.set(&plain, "w");
+    check("replacing a value");
+    api.patch(&format!("/env/definitions/{plain}"), &serde_json::json!({ "encrypted": true })).send().ok();
+    check("sealing");
+    api.delete(&format!("/env/values/{value}")).send().ok();
+    check("deleting a value");
+    api.delete(&format!("/env/definitions/{plain}")).send().ok();
+    check("deleting a definition");
+    let body = serde_json::json!({ "environment": "test", "permissions": ["read"] });
+    let made = api.post("/admin/keys", &body).send();
+    check("creating a key");
+    api.delete(&format!("/admin/keys/{}", made.json()["_id"].as_str().unwrap())).send().ok();
+    check("revoking a key");
+}
+
+#[test]
+fn a_read_syncs_nothing() {
+    let store = Store::new();
+    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let api = server.test();
+    let definition = api.define_string("V", "org");
+    api.set(&definition, "v");
+    let seen = control.events().len();
+    for _ in 0..50 {
+        api.resolve(&definition).send().ok();
+        api.get("/env/values/org").send().ok();
+    }
+    let events = control.events();
+    let touched = events[seen..].iter().filter(|event| event.path.contains("/journal/")).count();
+    assert_eq!(touched, 0);
+}
+
+#[test]
+fn nobody_sees_a_write_before_it_is_stable() {
+    let store = Store::new();
+    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let api = server.test();
+    let definition = api.define_string("V", "org");
+    let existing = api.define_string("W", "org");
+    api.set(&existing, "old");
+    let seen = control.events().len();
+    control.turn_on("freeze", "");
+    let writers: Vec<_> = [api.setting(&definition, "new"), api.setting(&existing, "new")]
+        .into_iter()
+        .map(|request| std::thread::spawn(move || request.send()))
+        .collect();
+    eventually(Duration::from_secs(10), "the write reaches the journal", || {
+        control.events()[seen..].iter().any(|event| is_sync(event, "begin")).then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(writers.iter().all(|writer| !writer.is_finished()), "not answered");
+    api.resolve(&definition).send().error(404, "RESOURCE_NOT_FOUND");
+    let resolved = api.resolve(&existing).send().ok();
+    assert_eq!((&resolved["value"], &resolved["version"]), (&"old".into(), &1.into()));
+    check_page(&api.get("/env/values/org").send().ok(), 1, 10, 1);
+    assert_eq!(server.anonymous().at("GET", "/healthz").send().status, 200);
+    assert!(!control.events()[seen..].iter().any(|event| is_sync(event, "end")));
+
+    control.turn_off("freeze");
+    for writer in writers {
+        writer.join().unwrap().ok();
+    }
+    assert_eq!(api.resolve(&definition).send().ok()["value"], "new");
+    assert_eq!(api.resolve(&existing).send().ok()["value"], "new");
+    check_page(&api.get("/env/values/org").send().ok(), 1, 10, 2);
+}
+
+#[test]
+fn one_sync_serves_many_writers() {
+    let store = Store::new();
+    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let api = server.test();
+    let definition = api.define_encrypted("V", "linked_account");
+    control.turn_on("freeze", "");
+    let writers: Vec<_> = (0..64)
+        .map(|index| {
+            let (api, definition) = (api.clone(), definition.clone());
+            std::thread::spawn(move || {
+                api.set_for(&definition, "linked_account_id", &format!("user_{index}"), "v")
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(writers.iter().all(|writer| !writer.is_finished()));
+    let seen = control.events().iter().filter(|event| is_sync(event, "end")).count();
+    control.turn_off("freeze");
+    for writer in writers {
+        assert_eq!(writer.join().unwrap()["version"], 1);
+    }
+    let syncs = control.events().iter().filter(|event| is_sync(event, "end")).count() - seen;
+    assert!((1..=3).contains(&syncs), "{syncs} syncs for 64 writers");
+}
+
+#[track_caller]
+fn check_unavailable(response: &crate::support::Response) {
+    response.error(503, "STORE_UNAVAILABLE");
+    let seconds = response.header("retry-after").expect("Retry-After");
+    assert!(seconds.parse::<u64>().is_ok_and(|seconds| seconds > 0), "{seconds}");
+}
+
+#[track_caller]
+fn check_failure(switch: &str, errno: &str) {
+    let store = Store::new();
+    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let api = server.test();
+    let definitions = define(&server, 4);
+    let mut ledger = Ledger::new("user");
+    for definition in &definitions[..3] {
+        let body = ledger.begin_set(definition);
+        ledger.acknowledge_set(definition, &api.post("/env/values", &body).send().ok());
+    }
+    control.turn_on(switch, errno);
+    let body = ledger.begin_set(&definitions[0]);
+    check_unavailable(&api.post("/env/values", &body).send());
+    control.turn_off(switch);
+
+    // What failed once is never tried again in place: after a failed sync nobody knows what is on the disk.
+    let refused = ledger.begin_set(&definitions[1]);
+    check_unavailable(&api.post("/env/values", &refused).send());
+    check_unavailable(
+        &api.post("/env/definitions", &serde_json::json!({ "name": "X", "scope": "org" })).send(),
+    );
+    server.anonymous().at("GET", "/readyz").send().error(503, "STORE_UNAVAILABLE");
+    assert_eq!(server.anonymous().at("GET", "/healthz").send().status, 200);
+    api.resolve(&definitions[2]).query("linked_account_id", "user").send().ok();
+    api.get("/env/values/linked_account").query("linked_account_id", "user").send().ok();
+    api.get("/env/definitions").send().ok();
+
+    let server = server.kill().serve();
+    assert_eq!(server.anonymous().at("GET", "/readyz").send().status, 200);
+    ledger.check(&server.test());
+    let body = ledger.begin_set(&definitions[3]);
+    ledger.acknowledge_set(&definitions[3], &server.test().post("/env/values", &body).send().ok());
+    ledger.check(&server.test());
+}
+
+#[test]
+fn a_failed_sync_is_final_until_the_store_is_opened_again() {
+    check_failure("fail-sync", "5");
+}
+
+#[test]
+fn a_failed_write_is_final_until_the_store_is_opened_again() {
+    check_failure("fail-write", "5");
+    check_failure("fail-write", "28");
+}
+
+#[test]
+fn a_server_whose_store_failed_still_stops_when_told() {
+    let store = Store::new();
+    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let definition = server.test().define_string("V", "org");
+    server.test().set(&definition, "kept");
+    control.turn_on("fail-sync", "5");
+    check_unavailable(&server.test().setting(&definition, "lost").send());
+    server.signal("TERM");
+    server.ended();
+    let server = store.serve();
+    let value = server.test().resolve(&definition).send().ok()["value"].clone();
+    assert!(value == "kept" || value == "lost", "{value}");
+}
+
+#[test]
+fn what_init_made_is_stable_before_it_says_so() {
+    let store = Store::uninitialized(&Config::new());
+    let Some((mut command, control)) = interpose::prepare(store.command(["init", "--json"])) else { return };
+    finish(&mut command).ok();
+    let events = control.events();
+    let data = store.data().canonicalize().unwrap();
+    let data = data.to_str().unwrap();
+    let mut written: Vec<&str> = events
+        .iter()
+        .filter(|event| {
+            event.call == "write" && event.path.starts_with(data) && !event.path.contains("/sled/")
+        })
+        .map(|event| event.path.as_str())
+        .collect();
+    written.sort_unstable();
+    written.dedup();
+    assert!(written.len() >= 2, "a keyring and a journal or a base: {written:?}");
+    for path in written.into_iter().filter(|path| !path.ends_with("/lock")) {
+        let last = events.iter().rposition(|event| event.call == "write" && event.path == path).unwrap();
+        let synced = events[last..]
+            .iter()
+            .any(|event| SYNCS.iter().any(|call| event.call == format!("{call}-end")) && event.path == path);
+        assert!(synced, "{path} is synced after its last write");
+    }
+    let directory = events.iter().any(|event| event.call == "fsync-end" && event.path == data);
+    assert!(directory, "the names in the store's directory are synced");
+}

@@ -1,0 +1,5 @@
+//! `/api/v2/public/env/…`
+
+mod definitions;
+mod value;
+mod values;

@@ -1,0 +1,9 @@
+//! `/env/values…`
+
+mod delete;
+mod formats;
+mod list;
+mod order;
+mod preconditions;
+mod scopes;
+mod set;
