@@ -10,7 +10,7 @@ use crate::support::{Config, Store, check_page, eventually, finish};
 const SYNCS: [&str; 2] = ["fdatasync", "fsync"];
 
 fn is_sync(event: &Event, moment: &str) -> bool {
-    SYNCS.iter().any(|call| event.is(&format!("{call}-{moment}"), "journal"))
+    SYNCS.iter().any(|call| event.is_on_journal(&format!("{call}-{moment}")))
 }
 
 /// Checks that between the last write into the journal and the first answer thereafter lies a whole sync.
@@ -19,7 +19,7 @@ fn check_order(events: &[Event]) {
     let answer = events.iter().position(is_answer).expect("an answer was sent");
     let before = &events[..answer];
     let written =
-        before.iter().rposition(|event| event.is("write", "journal")).expect("the journal was written");
+        before.iter().rposition(|event| event.is_on_journal("write")).expect("the journal was written");
     let begun = before.iter().skip(written).position(|event| is_sync(event, "begin"));
     let begun = written + begun.unwrap_or_else(|| panic!("no sync after the write: {events:#?}"));
     let ended = before.iter().skip(begun).any(|event| is_sync(event, "end"));
@@ -76,7 +76,7 @@ fn a_read_syncs_nothing() {
         api.get("/env/values/org").send().ok();
     }
     let events = control.events();
-    let touched = events[seen..].iter().filter(|event| event.path.contains("/journal/")).count();
+    let touched = events[seen..].iter().filter(|event| event.path.ends_with(".journal")).count();
     assert_eq!(touched, 0);
 }
 

@@ -59,15 +59,15 @@ fn cut_store() -> Option<Cut> {
     eventually(Duration::from_secs(10), "the write reaches the journal", || {
         control.events()[seen..]
             .iter()
-            .any(|event| event.call.ends_with("sync-begin") && event.path.contains("/journal/"))
+            .any(|event| event.call.ends_with("sync-begin") && event.path.ends_with(".journal"))
             .then_some(())
     });
     let store = server.kill();
     assert!(writer.join().unwrap().is_err(), "it was never acknowledged");
 
-    let writes: Vec<_> = control.events().into_iter().filter(|event| event.is("write", "journal")).collect();
+    let writes: Vec<_> = control.events().into_iter().filter(|event| event.is_on_journal("write")).collect();
     let events = control.events();
-    let last = events[seen..].iter().find(|event| event.is("write", "journal")).expect("a write").clone();
+    let last = events[seen..].iter().find(|event| event.is_on_journal("write")).expect("a write").clone();
     let journal = PathBuf::from(&last.path);
     let earlier = writes.iter().filter(|event| event.path == last.path && *event != &last);
     let synced = earlier.map(interpose::Event::end).max().unwrap_or_default();
@@ -189,13 +189,13 @@ fn damage_to_what_was_acknowledged_is_refused_by_name_and_nothing_is_changed() {
         let before = cut.store.files();
         let line = cut.store.refuses_to_serve();
         assert!(line.contains(&name), "it names {name}: {line}");
-        assert!(cut.store.files() == before, "nothing changed");
+        cut.store.check_unchanged(&before, "nothing changed");
     }
     snapshot.restore();
     std::fs::remove_file(&cut.journal).unwrap();
     let before = cut.store.files();
     cut.store.refuses_to_serve();
-    assert!(cut.store.files() == before, "nothing changed");
+    cut.store.check_unchanged(&before, "nothing changed");
     snapshot.restore();
     let server = cut.store.serve();
     cut.ledger.clone().check(&server.test());
@@ -252,7 +252,7 @@ fn a_base_that_is_damaged_or_gone_never_loses_a_value_silently() {
             if ended.is_some() {
                 let line = store.refuses_to_serve();
                 assert!(line.contains("base"), "{what}: {line}");
-                assert!(store.files() == before, "{what}: nothing changed");
+                store.check_unchanged(&before, what);
             } else {
                 ledger.check(&store.serve().test());
             }

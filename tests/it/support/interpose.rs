@@ -44,7 +44,7 @@ pub(crate) fn prepare(mut command: Command) -> Option<(Command, Control)> {
     command
         .env("LD_PRELOAD", library)
         .env("INTERPOSE_DIR", control.0.path())
-        .env("INTERPOSE_MATCH", "/journal/");
+        .env("INTERPOSE_MATCH", ".journal");
     Some((command, control))
 }
 
@@ -74,9 +74,9 @@ impl Control {
 }
 
 impl Event {
-    /// Whether this is `call` on a file under `directory` of the store.
-    pub(crate) fn is(&self, call: &str, directory: &str) -> bool {
-        self.call == call && self.path.contains(&format!("/{directory}/"))
+    /// Whether this is `call` on a journal; what is only being prepared to become one has another name.
+    pub(crate) fn is_on_journal(&self, call: &str) -> bool {
+        self.call == call && self.path.ends_with(".journal")
     }
 
     /// Where a write ended.

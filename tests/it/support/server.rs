@@ -195,6 +195,19 @@ impl Store {
         found
     }
 
+    /// Checks that no file came, went or changed since `before`.
+    #[track_caller]
+    pub(crate) fn check_unchanged(&self, before: &[(PathBuf, Vec<u8>)], what: &str) {
+        let after = self.files();
+        let differing: Vec<&PathBuf> = after
+            .iter()
+            .filter(|file| !before.contains(file))
+            .chain(before.iter().filter(|file| !after.iter().any(|(path, _)| *path == file.0)))
+            .map(|(path, _)| path)
+            .collect();
+        assert!(differing.is_empty(), "{what}: changed {differing:?}");
+    }
+
     /// The files under one directory of the store, sorted by name.
     pub(crate) fn files_in(&self, directory: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();

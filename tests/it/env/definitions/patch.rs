@@ -123,8 +123,7 @@ fn a_format_that_values_do_not_fit_is_refused_with_their_number() {
         for (account, value) in [("a", "1"), ("b", "two"), ("c", "3"), ("d", "four"), ("e", "five")] {
             api.set_for(&id, "linked_account_id", account, value);
         }
-        let message =
-            patch(&api, &id, &json!({ "var_format": "number" })).error(400, "VALUE_FORMAT_MISMATCH");
+        let message = patch(&api, &id, &json!({ "var_format": "number" })).error(400, "INVALID_REQUEST");
         assert!(message.contains('3'), "{message}");
         for hidden in ["two", "four", "five"] {
             assert!(!message.contains(hidden), "{message}");
