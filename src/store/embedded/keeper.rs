@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::base::{self, Summary, WriteError};
 use super::journal;
+use super::quiet;
 use super::shared::Shared;
 use super::state::{IndexState, Place, State};
 use crate::store::Revision;
@@ -133,7 +134,11 @@ impl Work {
             if self.shared.failure().is_some() {
                 continue;
             }
-            if let Err(e) = self.work() {
+            let done = quiet::catch(|| self.work()).unwrap_or_else(|_| {
+                self.put_off_base();
+                Err("no checkpoint or base could be made: the index broke while it was read".into())
+            });
+            if let Err(e) = done {
                 // Neither is needed for what was acknowledged: the journal is there, and grows.
                 tracing::warn!("{e}");
             }
@@ -148,13 +153,18 @@ impl Work {
             match self.base() {
                 Ok(()) | Err(WriteError::Stopped) => {}
                 Err(e) => {
-                    // Not at every commit from now on: after as much journal again.
-                    self.desk.base_at.store(self.shared.counters.journal_bytes() * 2, Relaxed);
+                    self.put_off_base();
                     return Err(format!("no base could be written, so the journal grows: {e}"));
                 }
             }
         }
         Ok(())
+    }
+
+    /// After a failure: tries not at every commit from now on, but after as much journal again.
+    fn put_off_base(&self) {
+        let due = self.desk.base_at.load(Relaxed).max(self.shared.counters.journal_bytes());
+        self.desk.base_at.store(due.saturating_mul(2), Relaxed);
     }
 
     fn checkpoint(&mut self) -> Result<(), String> {
