@@ -51,3 +51,31 @@ fn a_damaged_base_is_named_when_it_is_needed() {
     std::fs::remove_file(&path).unwrap();
     check_damaged(dir.path(), "base");
 }
+
+#[test]
+fn a_damaged_base_is_replaced_while_the_index_is_whole() {
+    let (store, dir) = with_base();
+    let before = contents(&store);
+    store.close().unwrap();
+    let path = base::list(&dir.path().join(BASE_DIR)).unwrap().pop().unwrap().1;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let store = reopen(dir.path()).unwrap();
+    let instance = store.shared.instance;
+    let whole = || {
+        let (start, path) = base::list(&dir.path().join(BASE_DIR)).unwrap().pop().unwrap();
+        base::read(&path, instance, start, &mut |_| Ok(())).is_ok()
+    };
+    for _ in 0..500 {
+        if whole() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(whole());
+    store.close().unwrap();
+    std::fs::remove_dir_all(dir.path().join(INDEX_DIR)).unwrap();
+    assert_eq!(contents(&reopen(dir.path()).unwrap()), before);
+}
