@@ -160,3 +160,49 @@ fn overflow_chunks_leave_no_orphans() {
     block_on(store.commit(Batch::new().delete(Tree::Values, "k"))).unwrap();
     assert_eq!(chunks(&store), 0);
 }
+
+#[test]
+fn files_of_a_later_format_are_refused_by_number() {
+    let (store, dir) = empty_store();
+    fill(&store, 3);
+    store.close().unwrap();
+    let newest = |dir: &Path| base::list(&dir.join(BASE_DIR)).unwrap().pop().unwrap().1;
+    type Find<'a> = &'a dyn Fn(&Path) -> PathBuf;
+    let find: [(Find<'_>, usize); 2] = [(&newest, 36), (&|dir| segments(dir)[0].clone(), 48)];
+    for (find, checked) in find {
+        let copy = killed(dir.path());
+        let path = find(copy.path());
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[8] = 2;
+        let crc = crc32c::crc32c(&bytes[..checked]);
+        bytes[checked..checked + 4].copy_from_slice(&crc.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        match reopen(copy.path()) {
+            Err(OpenError::Newer { file, found: 2, known: 1 }) => assert_eq!(file, path),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_commit_after_a_failure_is_answered_and_reads_go_on() {
+    let (store, dir) = empty_store();
+    fill(&store, 3);
+    store.shared.fail("a test says so".into());
+    assert!(!store.is_writable());
+    let answer = block_on(store.commit(Batch::new().put(Tree::Values, "x", "1")));
+    assert!(matches!(answer, Err(Error::Unavailable(_))));
+    let before = contents(&store);
+    store.close().unwrap();
+    assert_eq!(contents(&reopen(dir.path()).unwrap()), before);
+}
+
+#[test]
+fn a_closed_store_refuses_and_closes_again_quietly() {
+    let (store, _dir) = empty_store();
+    store.close().unwrap();
+    store.close().unwrap();
+    assert!(!store.is_writable());
+    assert!(block_on(store.get(Tree::Values, b"k")).is_err());
+    assert!(block_on(store.commit(Batch::new().put(Tree::Values, "x", "1"))).is_err());
+}
