@@ -69,7 +69,7 @@ impl Founded {
                 reach: Reach::One(environment.clone()),
                 permissions: Permissions::ALL,
                 name: "made with the store".into(),
-                expires_at: None,
+                lifetime: None,
             };
             let (_, secret) = vault.create_api_key(&org, new).await?;
             api_keys.insert(environment.to_string(), secret.expose().to_owned());

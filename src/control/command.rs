@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ApiKey, Environment, Id, Org, OrgName, Permission, Permissions, Reach, Timestamp};
+use crate::model::{ApiKey, Environment, Id, Org, OrgName, Permission, Permissions, Reach};
 use crate::vault::{Error, NewApiKey, Vault};
 
 /// A command, as it travels. Its texts were valid where it was written; they are parsed again where it runs.
@@ -159,7 +159,7 @@ pub async fn execute(vault: &Vault, command: Command) -> Result<Outcome, Refusal
                 reach: environment.parse::<Reach>()?,
                 permissions: permissions.collect::<Result<Permissions, _>>()?,
                 name,
-                expires_at: expires_in.map(|seconds| Timestamp::now().after(Duration::from_secs(seconds))),
+                lifetime: expires_in.map(Duration::from_secs),
             };
             let (key, secret) = vault.create_api_key(&org, new).await?;
             Ok(Outcome::Key(NewKey { id: key.id.to_string(), key: secret.expose().into() }))

@@ -44,9 +44,7 @@ pub(super) async fn create(
         reach: fields.required::<Reach>("environment")?,
         permissions,
         name: fields.text("name")?.unwrap_or_default(),
-        expires_at: fields
-            .positive("expires_in")?
-            .map(|seconds| Timestamp::now().after(Duration::from_secs(seconds))),
+        lifetime: fields.positive("expires_in")?.map(Duration::from_secs),
     };
     let (key, secret) = vault.issue_api_key(&caller, new).await?;
     Ok(HttpResponse::Created().json(NewKeyBody { body: key.into(), key: secret.expose() }))

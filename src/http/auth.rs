@@ -101,7 +101,12 @@ fn named_environment<'a>(
 /// The linked account and the workflow that head and query name. Some proxies drop header names with
 /// underscores, so there are two spellings.
 pub(super) fn subject_ids(headers: &HeaderMap, query: &Query) -> Result<SubjectIds, ApiError> {
-    let mut ids = accounts_in_header(headers);
+    let mut ids = SubjectIds::new();
+    for spelling in ["linked_account_id", "linked-account-id"] {
+        for account in headers.get_all(spelling) {
+            ids.name_account(account.as_bytes());
+        }
+    }
     if let Some(account) = query.filter("linked_account_id")? {
         ids.name_account(account.as_bytes());
     }
@@ -109,17 +114,6 @@ pub(super) fn subject_ids(headers: &HeaderMap, query: &Query) -> Result<SubjectI
         ids.name_workflow(workflow);
     }
     Ok(ids)
-}
-
-/// The linked account that the head names.
-pub(super) fn accounts_in_header(headers: &HeaderMap) -> SubjectIds {
-    let mut ids = SubjectIds::new();
-    for spelling in ["linked_account_id", "linked-account-id"] {
-        for account in headers.get_all(spelling) {
-            ids.name_account(account.as_bytes());
-        }
-    }
-    ids
 }
 
 /// `If-Match` and `If-None-Match`.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::http::auth::{InEnvironment, accounts_in_header, precondition, subject_ids};
+use crate::http::auth::{InEnvironment, precondition, subject_ids};
 use crate::http::body::Body;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
@@ -23,12 +23,13 @@ pub(super) async fn set(
     InEnvironment(at): InEnvironment,
     vault: Data<Vault>,
     request: HttpRequest,
+    query: Query,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let mut fields = body.fields().await?;
     let definition = fields.required_text("variable_definition_id")?.parse::<Id>().ok();
     let value = fields.required_text("value")?.into();
-    let mut ids = accounts_in_header(request.headers());
+    let mut ids = subject_ids(request.headers(), &query)?;
     if let Some(account) = fields.text("linked_account_id")? {
         ids.name_account(account.as_bytes());
     }
@@ -233,8 +234,9 @@ pub(super) async fn delete(
     vault: Data<Vault>,
     request: HttpRequest,
     value: Path<String>,
+    query: Query,
 ) -> Result<HttpResponse, ApiError> {
-    let ids = accounts_in_header(request.headers());
+    let ids = subject_ids(request.headers(), &query)?;
     let precondition = precondition(request.headers())?;
     let name = vault.delete_value(&at, value.parse().ok(), &ids, &precondition).await?;
     Ok(HttpResponse::Ok().json(DoneBody {

@@ -4,6 +4,7 @@
 //! a slow hash would only be a gift to whoever sends wrong keys.
 
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,8 +23,8 @@ pub struct NewApiKey {
     pub permissions: Permissions,
     /// What people call it; may be empty.
     pub name: String,
-    /// From when on it is refused.
-    pub expires_at: Option<Timestamp>,
+    /// How long it lives.
+    pub lifetime: Option<Duration>,
 }
 
 /// An API key itself: shown once, at creation.
@@ -45,6 +46,8 @@ impl fmt::Debug for ApiKeySecret {
 
 /// The longest name that a key takes, in bytes.
 const MAX_NAME_BYTES: usize = 128;
+/// The longest life that a key can be given, the same as the longest duration of the configuration.
+const MAX_LIFETIME: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
 impl Vault {
     /// The caller behind an API key.
@@ -106,10 +109,14 @@ impl Vault {
                 "name must be at most 128 bytes without control characters".into(),
             ));
         }
+        if new.lifetime.is_some_and(|lifetime| lifetime > MAX_LIFETIME) {
+            return Err(Error::InvalidRequest("expires_in must be at most 36500 days".into()));
+        }
         let mut random = Zeroizing::new([0; 32]);
         getrandom::fill(random.as_mut_slice())?;
         let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));
         let secret = ApiKeySecret(Zeroizing::new([new.reach.key_prefix(), encoded.as_str()].concat()));
+        let now = Timestamp::now();
         let made = ApiKey {
             id: self.0.ids.next(),
             org: org.id,
@@ -117,8 +124,8 @@ impl Vault {
             permissions: new.permissions,
             name: new.name,
             created_by: actor,
-            created_at: Timestamp::now(),
-            expires_at: new.expires_at,
+            created_at: now,
+            expires_at: new.lifetime.map(|lifetime| now.after(lifetime)),
         };
         let hash_key = key::api_key(&self.0.keyring.hash_api_key(secret.expose()));
         let batch = Batch::new()

@@ -3,12 +3,12 @@
 use crate::model::{AccountId, Scope, Subject, WorkflowId};
 use crate::vault::Error;
 
-/// The linked account and the workflow that a request names. An account may be named in several places:
-/// those must agree.
+/// The linked account and the workflow that a request names. Either may be named in several places: those
+/// must agree.
 #[derive(Debug, Clone, Default)]
 pub struct SubjectIds {
     accounts: Vec<Vec<u8>>,
-    workflow: Option<String>,
+    workflows: Vec<String>,
 }
 
 impl SubjectIds {
@@ -23,9 +23,9 @@ impl SubjectIds {
         self.accounts.push(id.to_vec());
     }
 
-    /// Sets the workflow's id as it was sent.
+    /// Adds a workflow's id as it was sent, in one of the places where it may stand.
     pub fn name_workflow(&mut self, id: &str) {
-        self.workflow = Some(id.into());
+        self.workflows.push(id.into());
     }
 
     /// The account named, if one is.
@@ -84,9 +84,12 @@ impl SubjectIds {
                 .account()?
                 .map(Subject::LinkedAccount)
                 .ok_or(Error::ScopeMismatch("linked_account_id is required for linked_account scope")),
-            Scope::Workflow => match &self.workflow {
-                Some(id) => Ok(Subject::Workflow(id.parse::<WorkflowId>()?)),
-                None => Err(Error::ScopeMismatch("workflow_id is required for workflow scope")),
+            Scope::Workflow => match self.workflows.as_slice() {
+                [] => Err(Error::ScopeMismatch("workflow_id is required for workflow scope")),
+                [first, others @ ..] if others.iter().any(|other| other != first) => {
+                    Err(Error::InvalidRequest("workflow_id differs between query and body".into()))
+                }
+                [id, ..] => Ok(Subject::Workflow(id.parse::<WorkflowId>()?)),
             },
         }
     }
@@ -96,6 +99,6 @@ impl SubjectIds {
     }
 
     fn names_workflow(&self) -> bool {
-        self.workflow.is_some()
+        !self.workflows.is_empty()
     }
 }

@@ -11,12 +11,10 @@ use std::sync::Arc;
 
 use crate::crypto::{KdfError, KdfParameters, Keyring, KeyringError, Passphrase, WeakPassphrase};
 use crate::store::embedded::{self, Embedded, Presence};
-use crate::store::{self, Batch, Engine, Tree};
+use crate::store::{Batch, Engine, Tree};
 use crate::vault::{self, Policy, Vault};
 
 const KEYRING: &str = "keyring";
-/// In [`Tree::Meta`]: the instance id of the keyring that the store was made with.
-const META_KEYRING: &[u8] = b"keyring";
 /// In [`Tree::Meta`]: the format of the records.
 const META_FORMAT: &[u8] = b"format";
 /// The format that this release writes.
@@ -63,6 +61,9 @@ pub enum OpeningError {
     /// The store's records are of a later release.
     #[error("the store in {} was written by a newer release", .0.display())]
     Newer(PathBuf),
+    /// The store does not say of which format its records are.
+    #[error("the store in {} is damaged: it does not say its format", .0.display())]
+    NoFormat(PathBuf),
     /// The keyring did not open.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
@@ -112,13 +113,11 @@ pub async fn create<T>(
     passphrase.check_strength()?;
     contents(dir)?;
     let creation = Embedded::create(dir)?;
-    let mut instance = [0; 16];
-    getrandom::fill(&mut instance).map_err(vault::Error::from)?;
-    let (keyring, bytes) = Keyring::create(passphrase, kdf, instance)?;
-    write_keyring(dir, &bytes)?;
     let engine = creation.engine();
-    let meta = Batch::new().put(Tree::Meta, META_KEYRING, instance).put(Tree::Meta, META_FORMAT, FORMAT);
-    engine.commit(meta).await.map_err(vault::Error::from)?;
+    let (keyring, bytes) = Keyring::create(passphrase, kdf, engine.instance())?;
+    write_keyring(dir, &bytes)?;
+    let format = Batch::new().put(Tree::Meta, META_FORMAT, FORMAT);
+    engine.commit(format).await.map_err(vault::Error::from)?;
     let vault = Vault::open(engine.clone(), keyring, policy).await?;
     let founded = found(&vault).await?;
     let engine = creation.finish()?;
@@ -136,23 +135,20 @@ pub async fn open(dir: &Path, passphrase: &Passphrase, policy: Policy) -> Result
     }
     let bytes = fs::read(&path).map_err(|cause| OpeningError::File { path, cause })?;
     let keyring = Keyring::open(&bytes, passphrase)?;
-    let engine = Arc::new(Embedded::open(dir)?);
-    let meta = |key: &'static [u8]| {
-        let engine = engine.clone();
-        async move { Ok::<_, vault::Error>(engine.get(Tree::Meta, key).await?.map(|found| found.value)) }
-    };
-    if meta(META_KEYRING).await?.as_deref() != Some(keyring.instance().as_slice()) {
+    if Embedded::instance_in(dir)? != keyring.instance() {
         return Err(OpeningError::ForeignKeyring(dir.into()));
     }
-    match meta(META_FORMAT).await?.as_deref() {
+    let engine = Arc::new(Embedded::open(dir)?);
+    match engine
+        .get(Tree::Meta, META_FORMAT)
+        .await
+        .map_err(vault::Error::from)?
+        .as_ref()
+        .map(|found| &*found.value)
+    {
         Some(FORMAT) => {}
         Some(_) => return Err(OpeningError::Newer(dir.into())),
-        None => {
-            return Err(vault::Error::from(store::Error::Damaged(
-                "the store does not say its format".into(),
-            ))
-            .into());
-        }
+        None => return Err(OpeningError::NoFormat(dir.into())),
     }
     let vault = Vault::open(engine.clone(), keyring, policy).await?;
     Ok(Opened { vault, engine })

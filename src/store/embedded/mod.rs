@@ -138,6 +138,24 @@ impl Embedded {
         Ok(Embedded { shared, queue, running: Mutex::new(Some(Running { committer, keeper, lock })) })
     }
 
+    /// The identity of the store in `dir`, read without opening it or touching anything.
+    ///
+    /// # Errors
+    /// [`OpenError::Damaged`] where no file says it.
+    pub fn instance_in(dir: &Path) -> Result<[u8; 16], OpenError> {
+        let base_dir = dir.join(BASE_DIR);
+        let newest = base::list(&base_dir).doing("list", &base_dir)?.pop();
+        let (_, path) = newest.ok_or_else(|| error::damaged(&base_dir, "there is no base"))?;
+        let instance = base::instance_of(&path);
+        Ok(instance.ok_or_else(|| error::damaged(&path, "its header does not hold"))?.0)
+    }
+
+    /// The store's identity: random, and different for every store that was ever created.
+    #[must_use]
+    pub fn instance(&self) -> [u8; 16] {
+        self.shared.instance.0
+    }
+
     /// The store's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
