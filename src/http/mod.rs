@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod definitions;
 mod docs;
+mod docs_page;
 mod envelope;
 mod error;
 mod metrics;

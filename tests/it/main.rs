@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod admin;
+mod architecture;
 mod cli;
 mod concurrency;
 mod credentials;
