@@ -16,6 +16,7 @@
 use std::ops::Bound;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 use sled::IVec;
@@ -46,6 +47,8 @@ pub(super) struct Index {
     trees: Vec<sled::Tree>,
     overflow: sled::Tree,
     engine: sled::Tree,
+    /// Which trees may have records in chunks. Where none has, a write need not look at what it replaces.
+    chunked: [AtomicBool; Tree::ALL.len()],
     /// Held for writing while a group is applied, for reading by those who read more than one key: they
     /// see groups whole.
     whole_groups: RwLock<()>,
@@ -61,6 +64,13 @@ pub(super) struct IndexWrite<'a> {
     pub(super) revision: Revision,
 }
 
+impl<'a> IndexWrite<'a> {
+    /// What orders writes, and tells those to one key.
+    pub(super) fn place(&self) -> (Tree, &'a [u8]) {
+        (self.tree, self.key)
+    }
+}
+
 impl Index {
     /// Opens what is in `dir`, or an empty index.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Index, sled::Error> {
@@ -74,7 +84,8 @@ impl Index {
         let trees = Tree::ALL.iter().map(|tree| db.open_tree(tree.name())).collect::<Result<_, _>>()?;
         let overflow = db.open_tree("overflow")?;
         let engine = db.open_tree("engine")?;
-        Ok(Index { db, trees, overflow, engine, whole_groups: RwLock::new(()) })
+        let chunked = Tree::ALL.map(|tree| AtomicBool::new(has_prefix(&overflow, &[u8::from(tree)])));
+        Ok(Index { db, trees, overflow, engine, chunked, whole_groups: RwLock::new(()) })
     }
 
     fn tree(&self, tree: Tree) -> &sled::Tree {
@@ -147,24 +158,35 @@ impl Index {
         Ok(value)
     }
 
-    /// Makes a group visible, all at once to readers of more than one key.
+    /// Makes a group visible, all at once to readers of more than one key. Of several writes to one key
+    /// only the last is made: nobody could have seen the others, and counters are written by every batch.
     pub(super) fn apply<'a>(&self, writes: impl Iterator<Item = IndexWrite<'a>>) -> sled::Result<()> {
+        let mut writes: Vec<IndexWrite<'a>> = writes.collect();
+        // Stable: the last write to a key stays the last. Neighbours then meet the same leaf in a row.
+        writes.sort_by_key(IndexWrite::place);
         let mut scratch = Vec::with_capacity(HEAD + INLINE);
         let _whole = self.whole_groups.write();
-        for write in writes {
-            self.apply_one(write, &mut scratch)?;
+        for same_key in writes.chunk_by(|a, b| a.place() == b.place()) {
+            if let Some(last) = same_key.last() {
+                self.apply_one(*last, &mut scratch)?;
+            }
         }
         Ok(())
+    }
+
+    /// Makes writes to different keys, in an index that nobody reads yet.
+    pub(super) fn load(&self, writes: &[IndexWrite<'_>]) -> sled::Result<()> {
+        let mut scratch = Vec::with_capacity(HEAD + INLINE);
+        writes.iter().try_for_each(|write| self.apply_one(*write, &mut scratch))
     }
 
     fn apply_one(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
         let tree = self.tree(write.tree);
         let new_chunks =
             write.value.filter(|value| value.len() > INLINE).map_or(0, |value| chunks(value.len()));
+        let old_chunks = self.chunks_under(write.tree, write.key)?;
         // Chunks go before the record that names them is replaced: if the process dies in between, the
         // record is still there to say, at replay, which chunks there may be.
-        let old_chunks =
-            tree.get(write.key)?.map_or(0, |stored| Head::parse(&stored).map_or(0, Head::chunks));
         if old_chunks + new_chunks > 0 {
             self.replace_chunks(write, old_chunks, new_chunks)?;
         }
@@ -180,12 +202,20 @@ impl Index {
         Ok(())
     }
 
+    fn chunks_under(&self, tree: Tree, key: &[u8]) -> sled::Result<u32> {
+        if !self.chunked[usize::from(u8::from(tree))].load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        Ok(self.tree(tree).get(key)?.map_or(0, |stored| Head::parse(&stored).map_or(0, Head::chunks)))
+    }
+
     fn replace_chunks(&self, write: IndexWrite<'_>, old: u32, new: u32) -> sled::Result<()> {
         let mut key = ChunkKey::new(write.tree, write.key);
         for number in new..old {
             self.overflow.remove(key.number(number))?;
         }
         if new > 0 {
+            self.chunked[usize::from(u8::from(write.tree))].store(true, Ordering::Relaxed);
             let value = write.value.unwrap_or_default();
             for (number, part) in (0..).zip(value.chunks(INLINE)) {
                 self.overflow.insert(key.number(number), part)?;
@@ -293,6 +323,12 @@ impl Head<'_> {
             Head::Chunked { len, .. } => chunks(len),
         }
     }
+}
+
+/// Whether a tree may have a key that begins so.
+fn has_prefix(tree: &sled::Tree, prefix: &[u8]) -> bool {
+    // An error is no proof of absence, and will show itself where the answer matters.
+    tree.scan_prefix(prefix).next().is_some()
 }
 
 fn encode(revision: Revision, value: &[u8], into: &mut Vec<u8>) {

@@ -20,6 +20,7 @@ mod index_files;
 mod instance;
 mod journal;
 mod keeper;
+mod loader;
 mod lock;
 mod logged;
 mod open;

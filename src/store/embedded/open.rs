@@ -11,6 +11,7 @@ use super::error::{Doing, OpenError, damaged};
 use super::index::{Index, IndexWrite};
 use super::instance::Instance;
 use super::journal::{self, Journal};
+use super::loader::Loader;
 use super::state::{IndexState, Place, State, boot_id};
 use super::tuning::Tuning;
 use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, base, files, index_files, quiet};
@@ -212,21 +213,24 @@ impl Builder<'_> {
         if after < self.last {
             tracing::info!(from = after.0 + 1, to = self.last.0, "replaying the journal");
         }
+        let mut loader = Loader::new(index);
         let mut failed = None;
         let read = self.files.read_journal(after, &mut |revision, writes| {
-            let writes = writes.iter().map(|write| {
+            for write in writes {
                 let (tree, key) = write.key();
-                IndexWrite { tree, key, value: write.value(), revision }
-            });
-            index.apply(writes).map_err(|e| {
-                failed = Some(e.to_string());
-                OpenError::Damaged("the index does not take writes".into())
-            })
+                let write = IndexWrite { tree, key, value: write.value(), revision };
+                loader.add(write).map_err(|why| {
+                    failed = Some(why);
+                    OpenError::Damaged("the index does not take writes".into())
+                })?;
+            }
+            Ok(())
         });
         if let Some(why) = failed {
             return Err(Disappointment::Index(why));
         }
         read.map_err(Disappointment::Store)?;
+        loader.finish().map_err(Disappointment::Index)?;
         index.checkpoint(self.last).map_err(|e| Disappointment::Index(e.to_string()))
     }
 
@@ -288,15 +292,19 @@ impl Builder<'_> {
     fn load_base(&self, index: &Index) -> Result<u64, OpenError> {
         let Files { base_path, instance, base, .. } = self.files;
         let dir = self.files.index_dir();
+        let mut loader = Loader::new(index);
         let summary = base::read(base_path, *instance, *base, &mut |records| {
-            let writes = records.iter().map(|record| IndexWrite {
-                tree: record.tree,
-                key: record.key.0,
-                value: Some(record.value.0),
-                revision: record.revision,
-            });
-            index.apply(writes).map_err(|e| unusable(&dir, e))
+            records.iter().try_for_each(|record| {
+                let write = IndexWrite {
+                    tree: record.tree,
+                    key: record.key.0,
+                    value: Some(record.value.0),
+                    revision: record.revision,
+                };
+                loader.add(write).map_err(|why| unusable(&dir, why))
+            })
         })?;
+        loader.finish().map_err(|why| unusable(&dir, why))?;
         Ok(summary.records)
     }
 }

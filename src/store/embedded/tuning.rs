@@ -36,7 +36,9 @@ impl Default for Tuning {
             queue_bytes: 64 << 20,
             group_batches: 512,
             group_bytes: 4 << 20,
-            cache_bytes: 48 << 20,
+            // 64 MiB saves a few percent of processor time on a store of 90 MB, and costs 30 MB more than
+            // it says.
+            cache_bytes: 32 << 20,
         }
     }
 }

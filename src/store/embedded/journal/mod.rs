@@ -108,8 +108,7 @@ impl Journal {
 /// succeed without them. Its sectors get the bytes that they have, so tearing cannot hurt.
 fn resync(segment: &Segment, last_frame: Option<(u64, u64)>) -> io::Result<()> {
     let Some((mut offset, len)) = last_frame else { return Ok(()) };
-    // A file that was cut within the frame's padding has all of the frame.
-    let end = (offset + len).min(segment.len);
+    let end = offset + len;
     let mut piece = vec![0; 1 << 20];
     while offset < end {
         let size = usize::try_from(end - offset).map_or(piece.len(), |left| left.min(piece.len()));

@@ -157,6 +157,8 @@ fn overflow_chunks_leave_no_orphans() {
     let copy = killed(dir.path());
     edit_state(copy.path(), |state| state.boot = "another".into());
     assert_eq!(chunks(&reopen(copy.path()).unwrap()), 5);
+    drop(store);
+    let store = reopen(dir.path()).unwrap();
     block_on(store.commit(Batch::new().delete(Tree::Values, "k"))).unwrap();
     assert_eq!(chunks(&store), 0);
 }
