@@ -18,6 +18,9 @@ mod precondition;
 mod set_value;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use tokio::sync::RwLock;

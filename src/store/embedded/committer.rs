@@ -48,7 +48,13 @@ impl Committer {
             journal,
             keeper,
         };
-        std::thread::Builder::new().name("store-committer".into()).spawn(move || committer.run())
+        std::thread::Builder::new().name("store-committer".into()).spawn(move || {
+            let shared = Arc::clone(&committer.shared);
+            if catch_unwind(AssertUnwindSafe(|| committer.run())).is_err() {
+                // The queue is gone with it, so whoever waits is answered; this tells the others.
+                shared.fail("the committer panicked".into());
+            }
+        })
     }
 
     fn run(mut self) {
@@ -142,7 +148,7 @@ impl Committer {
             self.frame.push(batch.writes());
         }
         self.append()?;
-        if let Err(e) = apply(index, accepted) {
+        if let Err(e) = apply(index, accepted).and_then(|()| index.note_reached(last.revision)) {
             return Err(self.fail(format!("the index does not take writes: {e}")));
         }
         self.last = last.revision;

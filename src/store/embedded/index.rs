@@ -37,6 +37,7 @@ const TAG_CHUNKED: u8 = 1;
 const KEY_FORMAT: &[u8] = b"format";
 const KEY_INSTANCE: &[u8] = b"instance";
 const KEY_APPLIED: &[u8] = b"applied";
+const KEY_REACHED: &[u8] = b"reached";
 
 /// The index.
 #[derive(Debug)]
@@ -191,6 +192,24 @@ impl Index {
             }
         }
         Ok(())
+    }
+
+    /// Notes that some of commit `revision` is in the index. Not where a replay may begin, as sled may have
+    /// lost something before it: a witness that the journal had that commit.
+    pub(super) fn note_reached(&self, revision: Revision) -> sled::Result<()> {
+        self.engine.insert(KEY_REACHED, &revision.0.to_be_bytes())?;
+        Ok(())
+    }
+
+    /// The last commit that the index is known to have something of.
+    pub(super) fn reached(&self) -> Result<Revision, String> {
+        match self.engine.get(KEY_REACHED).map_err(|e| e.to_string())? {
+            None => Ok(Revision(0)),
+            Some(note) => {
+                let note = note.as_ref().try_into().map_err(|_| "it does not say what it holds")?;
+                Ok(Revision(u64::from_be_bytes(note)))
+            }
+        }
     }
 
     /// Notes that the index has all commits up to `revision`, and hands everything to the operating

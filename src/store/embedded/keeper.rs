@@ -10,7 +10,9 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use super::base::{self, Summary, WriteError};
+use super::error::damaged;
 use super::journal;
+use super::quiet;
 use super::shared::Shared;
 use super::state::{IndexState, Place, State};
 use crate::store::Revision;
@@ -129,14 +131,43 @@ struct Work {
 
 impl Work {
     fn run(mut self) {
+        self.guarded(Work::check_base);
         while self.desk.wait(&self.shared) {
-            if self.shared.failure().is_some() {
-                continue;
+            if self.shared.failure().is_none() {
+                self.guarded(Work::work);
             }
-            if let Err(e) = self.work() {
-                // Neither is needed for what was acknowledged: the journal is there, and grows.
-                tracing::warn!("{e}");
-            }
+        }
+    }
+
+    fn guarded(&mut self, work: fn(&mut Work) -> Result<(), String>) {
+        let done = quiet::catch(|| work(self)).unwrap_or_else(|_| {
+            self.put_off_base();
+            Err("no checkpoint or base could be made: the index broke while it was read".into())
+        });
+        if let Err(e) = done {
+            // Neither is needed for what was acknowledged: the journal is there, and grows.
+            tracing::warn!("{e}");
+        }
+    }
+
+    /// Reads the base to its end, as an open that believes the index does not: damage found while the
+    /// index is whole is repaired by a new base, damage found when it is lost is not.
+    fn check_base(&mut self) -> Result<(), String> {
+        let start = Revision(self.shared.counters.base_revision.load(Relaxed));
+        let path = base::path(&self.shared.dir.join(super::BASE_DIR), start);
+        let stopped = || damaged(&path, "not read to its end");
+        let read = base::read(&path, self.shared.instance, start, &mut |_| {
+            if self.desk.stop.load(Relaxed) { Err(stopped()) } else { Ok(()) }
+        });
+        let Err(error) = read else { return Ok(()) };
+        if self.desk.stop.load(Relaxed) {
+            return Ok(());
+        }
+        tracing::warn!("{error}; the index is whole, so a new base is written");
+        self.checkpoint()?;
+        match self.base() {
+            Ok(()) | Err(WriteError::Stopped) => Ok(()),
+            Err(e) => Err(format!("the damaged base could not be replaced: {e}")),
         }
     }
 
@@ -148,13 +179,18 @@ impl Work {
             match self.base() {
                 Ok(()) | Err(WriteError::Stopped) => {}
                 Err(e) => {
-                    // Not at every commit from now on: after as much journal again.
-                    self.desk.base_at.store(self.shared.counters.journal_bytes() * 2, Relaxed);
+                    self.put_off_base();
                     return Err(format!("no base could be written, so the journal grows: {e}"));
                 }
             }
         }
         Ok(())
+    }
+
+    /// After a failure: tries not at every commit from now on, but after as much journal again.
+    fn put_off_base(&self) {
+        let due = self.desk.base_at.load(Relaxed).max(self.shared.counters.journal_bytes());
+        self.desk.base_at.store(due.saturating_mul(2), Relaxed);
     }
 
     fn checkpoint(&mut self) -> Result<(), String> {

@@ -13,6 +13,8 @@ const NAME: &str = "lock";
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
+    /// What stood in the file before.
+    before: Vec<u8>,
 }
 
 impl Lock {
@@ -33,7 +35,8 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(OpenError::Held { holder: holder(&path) }),
             Err(TryLockError::Error(e)) => return Err(e).doing("lock", &path),
         }
-        let lock = Lock { file };
+        let before = std::fs::read(&path).doing("read", &path)?;
+        let lock = Lock { file, before };
         lock.set_holder(&format!("pid {}", std::process::id())).doing("write", &path)?;
         Ok(lock)
     }
@@ -41,10 +44,21 @@ impl Lock {
     /// Replaces the line that others are shown.
     pub(super) fn set_holder(&self, line: &str) -> io::Result<()> {
         let line = line.replace(['\n', '\r'], " ");
+        self.write(format!("{line}\n").as_bytes())
+    }
+
+    /// Gives the lock back with its file as it was found: a store that is refused is not touched.
+    pub(super) fn give_back(self) {
+        if let Err(e) = self.write(&self.before) {
+            tracing::debug!("the lock file keeps the line of this process: {e}");
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
         self.file.set_len(0)?;
         let mut file = &self.file;
         io::Seek::rewind(&mut file)?;
-        file.write_all(format!("{line}\n").as_bytes())
+        file.write_all(bytes)
     }
 }
 

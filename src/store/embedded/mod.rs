@@ -124,7 +124,13 @@ impl Embedded {
     }
 
     fn start(dir: &Path, lock: Lock, tuning: Tuning) -> Result<Embedded, OpenError> {
-        let recovered = open::recover(dir, &tuning)?;
+        let recovered = match open::recover(dir, &tuning) {
+            Ok(recovered) => recovered,
+            Err(error) => {
+                lock.give_back();
+                return Err(error);
+            }
+        };
         let Recovered { instance, boot, index, place, journal, last, base, base_bytes, journal_bytes } =
             recovered;
         let shared = Arc::new(Shared::new(dir.to_owned(), instance, boot, tuning, index, last));
@@ -208,8 +214,10 @@ impl Embedded {
         }
         let last = self.shared.applied();
         let path = dir.join(INDEX_DIR);
-        let db_bytes =
-            index.close(last, &path).map_err(io::Error::other).doing("close the index in", &path)?;
+        let db_bytes = quiet::catch(|| index.close(last, &path))
+            .unwrap_or_else(|_| Err("it broke".into()))
+            .map_err(io::Error::other)
+            .doing("close the index in", &path)?;
         let state =
             State { instance: *instance, boot: boot.clone(), index: IndexState::Clean { last, db_bytes } };
         state.save(dir).doing("write the state in", dir)
@@ -227,9 +235,12 @@ impl Embedded {
         if limit == 0 {
             return Ok(found);
         }
-        self.shared.index()?.walk(tree, prefix, after, |record| {
-            found.push(record);
-            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let index = self.shared.index()?;
+        unbroken(|| {
+            index.walk(tree, prefix, after, |record| {
+                found.push(record);
+                if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
         })?;
         Ok(found)
     }
@@ -237,7 +248,10 @@ impl Embedded {
 
 impl Engine for Embedded {
     fn get<'a>(&'a self, tree: Tree, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Record>, Error>> {
-        Box::pin(async move { self.shared.index()?.get(tree, key) })
+        Box::pin(async move {
+            let index = self.shared.index()?;
+            unbroken(|| index.get(tree, key))
+        })
     }
 
     fn scan<'a>(
@@ -268,6 +282,12 @@ impl Drop for Embedded {
             tracing::warn!("the store was not closed cleanly: {e}");
         }
     }
+}
+
+/// Reads the index; sled panics on some pages that were damaged underneath it. Its message stays here, as
+/// it may show what a page holds.
+fn unbroken<T>(read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    quiet::catch(read).unwrap_or_else(|_| Err(Error::Damaged("index: it broke while it was read".into())))
 }
 
 fn expect_store(dir: &Path) -> Result<(), OpenError> {

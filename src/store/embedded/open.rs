@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::create::{self, Presence};
 use super::error::{Doing, OpenError, damaged};
 use super::index::{Index, IndexWrite};
 use super::instance::Instance;
@@ -36,6 +37,9 @@ pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenErro
     let boot = boot_id();
     let end = files.read_journal(files.base, &mut |_, _| Ok(()))?;
     let last = end.last;
+    if last < files.base {
+        return Err(files.journal_too_short(last, files.base));
+    }
     let belief = believe(&files, state.as_ref(), &boot, last)?;
     let builder = Builder { files: &files, boot: &boot, last, tuning };
     let (index, place) = builder.index(belief)?;
@@ -62,7 +66,10 @@ impl Files {
         let instance = match state {
             Some(state) => state.instance,
             None => {
-                tracing::warn!("the file `state` is missing or damaged; the store is read without it");
+                // A store that is being created has none yet.
+                if create::presence(dir)? == Presence::Store {
+                    tracing::warn!("the file `state` is missing or damaged; the store is read without it");
+                }
                 base::instance_of(&base_path)
                     .ok_or_else(|| damaged(&base_path, "its header does not hold"))?
             }
@@ -77,6 +84,16 @@ impl Files {
 
     fn index_dir(&self) -> PathBuf {
         self.dir.join(INDEX_DIR)
+    }
+
+    /// The error where the journal ends with `last`, while something else knows of the commit `known`.
+    fn journal_too_short(&self, last: Revision, known: Revision) -> OpenError {
+        let dir = self.journal_dir();
+        let newest = journal::newest(&dir).ok().flatten().unwrap_or(dir);
+        damaged(
+            &newest,
+            format_args!("the journal ends with commit {}, but commit {} was acknowledged", last.0, known.0),
+        )
     }
 
     fn read_journal(
@@ -106,13 +123,7 @@ fn believe(files: &Files, state: Option<&State>, boot: &str, last: Revision) -> 
     };
     if last < checkpoint {
         // The index only ever has what was synced to the journal before.
-        return Err(damaged(
-            &files.journal_dir(),
-            format_args!(
-                "the journal ends with commit {}, but commit {} was acknowledged",
-                last.0, checkpoint.0
-            ),
-        ));
+        return Err(files.journal_too_short(last, checkpoint));
     }
     if let IndexState::Running { place, .. } = state.index {
         if state.boot != boot {
@@ -167,7 +178,12 @@ impl Builder<'_> {
         let index = quiet::catch(|| {
             let index = open_index(&dir, self.tuning).map_err(|e| Disappointment::Index(e.to_string()))?;
             let applied = index.applied(self.files.instance).map_err(Disappointment::Index)?;
-            if applied < checkpoint || applied > self.last || (closed && applied != checkpoint) {
+            // It never has what was not synced to the journal before: what it has more, the journal lost.
+            let reached = index.reached().map_err(Disappointment::Index)?.max(applied);
+            if reached > self.last {
+                return Err(Disappointment::Store(self.files.journal_too_short(self.last, reached)));
+            }
+            if applied < checkpoint || (closed && applied != checkpoint) {
                 let why = format!("it has commit {}, where {} was expected", applied.0, checkpoint.0);
                 return Err(Disappointment::Index(why));
             }
@@ -242,13 +258,7 @@ impl Builder<'_> {
         let Files { base_path, instance, base, .. } = self.files;
         let summary = base::read(base_path, *instance, *base, &mut |_| Ok(()))?;
         if summary.highest > self.last {
-            return Err(damaged(
-                &self.files.journal_dir(),
-                format_args!(
-                    "the journal ends with commit {}, but the base knows of {}",
-                    self.last.0, summary.highest.0
-                ),
-            ));
+            return Err(self.files.journal_too_short(self.last, summary.highest));
         }
         Ok(())
     }

@@ -22,9 +22,9 @@ pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
             }
         }));
     });
-    QUIET.set(true);
+    let outer = QUIET.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(work));
-    QUIET.set(false);
+    QUIET.set(outer);
     result.map_err(|panic| message(panic.as_ref()))
 }
 

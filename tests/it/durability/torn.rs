@@ -241,20 +241,12 @@ fn a_base_that_is_damaged_or_gone_never_loses_a_value_silently() {
                 std::fs::remove_dir_all(store.data().join("sled")).unwrap();
             }
             let before = store.files();
-            let mut child = store.command(["serve"]).spawn().unwrap();
-            let ended = eventually(Duration::from_secs(20), "it serves or ends", || {
-                let ended = child.try_wait().unwrap();
-                (ended.is_some() || store.data().join("control.sock").exists()).then_some(ended)
-            });
-            let _ = child.kill();
-            let _ = child.wait();
-            let _ = std::fs::remove_file(store.data().join("control.sock"));
-            if ended.is_some() {
-                let line = store.refuses_to_serve();
-                assert!(line.contains("base"), "{what}: {line}");
-                store.check_unchanged(&before, what);
-            } else {
-                ledger.check(&store.serve().test());
+            match store.try_serve() {
+                Ok(server) => ledger.check(&server.test()),
+                Err(finished) => {
+                    assert!(finished.failed().contains("base"), "{what}: {finished:?}");
+                    store.check_unchanged(&before, what);
+                }
             }
         }
     }

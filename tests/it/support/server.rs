@@ -181,6 +181,12 @@ impl Store {
         Server::spawn(self, self.command(["serve"]))
     }
 
+    /// Serves this store, or says how that ended.
+    #[track_caller]
+    pub(crate) fn try_serve(self: &Arc<Store>) -> Result<Server, Finished> {
+        Server::try_spawn(self, self.command(["serve"]))
+    }
+
     /// The line that explains why this store is not served.
     #[track_caller]
     pub(crate) fn refuses_to_serve(&self) -> String {
@@ -195,7 +201,8 @@ impl Store {
         found
     }
 
-    /// Checks that no file came, went or changed since `before`.
+    /// Checks that no file came, went or changed since `before`. The lock names whoever held it last: it is
+    /// about processes, not part of what is stored.
     #[track_caller]
     pub(crate) fn check_unchanged(&self, before: &[(PathBuf, Vec<u8>)], what: &str) {
         let after = self.files();
@@ -204,6 +211,7 @@ impl Store {
             .filter(|file| !before.contains(file))
             .chain(before.iter().filter(|file| !after.iter().any(|(path, _)| *path == file.0)))
             .map(|(path, _)| path)
+            .filter(|path| !path.ends_with("lock"))
             .collect();
         assert!(differing.is_empty(), "{what}: changed {differing:?}");
     }
@@ -254,7 +262,16 @@ impl Server {
 
     /// Runs `command` and waits until it says where it listens.
     #[track_caller]
-    pub(crate) fn spawn(store: &Arc<Store>, mut command: Command) -> Server {
+    pub(crate) fn spawn(store: &Arc<Store>, command: Command) -> Server {
+        match Server::try_spawn(store, command) {
+            Ok(server) => server,
+            Err(finished) => panic!("the server ended: {finished:?}"),
+        }
+    }
+
+    /// [`Server::spawn`] where the command may end instead.
+    #[track_caller]
+    pub(crate) fn try_spawn(store: &Arc<Store>, mut command: Command) -> Result<Server, Finished> {
         let mut child = command.spawn().expect("the binary starts");
         let stderr = gather(child.stderr.take().expect("piped"), None);
         let (lines, listening) = mpsc::channel();
@@ -268,9 +285,10 @@ impl Server {
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    let status = child.wait().expect("waited for");
+                    let code = child.wait().expect("waited for").code();
                     thread::sleep(Duration::from_millis(50));
-                    panic!("the server ended with {status}: {}", stderr.lock().expect("whole"));
+                    let text = |gathered: &Mutex<String>| gathered.lock().expect("whole").clone();
+                    return Err(Finished { code, stdout: text(&stdout), stderr: text(&stderr) });
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let _ = child.kill();
@@ -278,7 +296,7 @@ impl Server {
                 }
             }
         };
-        Server { store: Arc::clone(store), child, address, stdout, stderr }
+        Ok(Server { store: Arc::clone(store), child, address, stdout, stderr })
     }
 
     /// The store that is served.

@@ -69,7 +69,7 @@ impl Journal {
         segment_bytes: u64,
     ) -> Result<Journal, OpenError> {
         let End { segment, offset, last_frame, .. } = end;
-        resync(&segment, last_frame).doing("sync", &segment.path)?;
+        resync(&segment, last_frame).doing("write the last frame again in", &segment.path)?;
         segment::remove_spares(dir).doing("clear", dir)?;
         let spares = Spares::start(dir.to_owned(), instance, segment_bytes).doing("prepare", dir)?;
         Ok(Journal { dir: dir.to_owned(), segment, offset, spares })
@@ -113,11 +113,19 @@ fn resync(segment: &Segment, last_frame: Option<(u64, u64)>) -> io::Result<()> {
     let mut piece = vec![0; 1 << 20];
     while offset < end {
         let size = usize::try_from(end - offset).map_or(piece.len(), |left| left.min(piece.len()));
-        segment.file.read_exact_at(&mut piece[..size], offset)?;
+        // A file that was cut may lack the last frame's padding.
+        let there = usize::try_from(segment.len.saturating_sub(offset)).map_or(size, |left| left.min(size));
+        segment.file.read_exact_at(&mut piece[..there], offset)?;
+        piece[there..size].fill(0);
         segment.file.write_all_at(&piece[..size], offset)?;
         offset += size as u64;
     }
     segment.file.sync_data()
+}
+
+/// The segment that was written to last.
+pub(super) fn newest(dir: &Path) -> io::Result<Option<PathBuf>> {
+    Ok(segment::list(dir)?.pop().map(|(_, path)| path))
 }
 
 /// Deletes the segments that hold nothing after commit `covered`.

@@ -49,7 +49,7 @@ pub(in crate::store::embedded) fn read(
         let segment = Segment::open(path, instance)?;
         let (offset, last_frame) = reader.read_segment(&segment)?;
         match segments.get(i + 1) {
-            Some((first, path)) => reader.expect_next(*first, path)?,
+            Some((first, path)) => reader.expect_next(&segment, *first, path)?,
             None => {
                 let last = Revision(reader.next.0 - 1);
                 return Ok(End { segment, offset, last_frame, last, bytes: reader.bytes });
@@ -167,13 +167,19 @@ impl Reader<'_, '_> {
         )
     }
 
-    fn expect_next(&self, first: Revision, path: &Path) -> Result<(), OpenError> {
+    /// Refuses if the segment after `segment` does not go on where that one ends.
+    fn expect_next(&self, segment: &Segment, first: Revision, path: &Path) -> Result<(), OpenError> {
         if first == self.next {
             return Ok(());
         }
         Err(damaged(
-            path,
-            format_args!("the segment begins with commit {}, where {} belongs", first.0, self.next.0),
+            &segment.path,
+            format_args!(
+                "it ends before commit {}, and {} begins with commit {}",
+                self.next.0,
+                path.display(),
+                first.0
+            ),
         ))
     }
 }

@@ -1,0 +1,81 @@
+//! Bases: written under load, read back through a rebuild, refused when damaged.
+
+use super::*;
+use crate::store::embedded::base;
+
+/// A store with a base in the middle of its commits.
+fn with_base() -> (Embedded, TempDir) {
+    let (store, dir) = store_tuned(Tuning { base_bytes: 64 << 10, ..small() });
+    fill(&store, 120);
+    for _ in 0..500 {
+        if store.stats().base_revision > Revision(0) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(store.stats().base_revision > Revision(0));
+    (store, dir)
+}
+
+#[test]
+fn a_base_written_under_load_and_the_journal_give_the_live_view() {
+    let (store, dir) = with_base();
+    fill(&store, 50);
+    let before = contents(&store);
+    let chunks = store.shared.index().unwrap().chunk_count();
+    store.close().unwrap();
+    std::fs::remove_dir_all(dir.path().join(INDEX_DIR)).unwrap();
+    let store = reopen(dir.path()).unwrap();
+    assert_eq!(contents(&store), before);
+    assert_eq!(store.shared.index().unwrap().chunk_count(), chunks);
+}
+
+#[test]
+fn a_damaged_base_is_named_when_it_is_needed() {
+    let (store, dir) = with_base();
+    store.close().unwrap();
+    std::fs::remove_dir_all(dir.path().join(INDEX_DIR)).unwrap();
+    let path = base::list(&dir.path().join(BASE_DIR)).unwrap().pop().unwrap().1;
+    let good = std::fs::read(&path).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    for at in (0..40).chain((40..good.len()).step_by(good.len() / 30)).chain(good.len() - 24..good.len()) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x20;
+        std::fs::write(&path, bytes).unwrap();
+        check_damaged(dir.path(), name);
+    }
+    for len in [0, 39, good.len() / 2, good.len() - 1] {
+        std::fs::write(&path, &good[..len]).unwrap();
+        check_damaged(dir.path(), name);
+    }
+    std::fs::remove_file(&path).unwrap();
+    check_damaged(dir.path(), "base");
+}
+
+#[test]
+fn a_damaged_base_is_replaced_while_the_index_is_whole() {
+    let (store, dir) = with_base();
+    let before = contents(&store);
+    store.close().unwrap();
+    let path = base::list(&dir.path().join(BASE_DIR)).unwrap().pop().unwrap().1;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let store = reopen(dir.path()).unwrap();
+    let instance = store.shared.instance;
+    let whole = || {
+        let (start, path) = base::list(&dir.path().join(BASE_DIR)).unwrap().pop().unwrap();
+        base::read(&path, instance, start, &mut |_| Ok(())).is_ok()
+    };
+    for _ in 0..500 {
+        if whole() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(whole());
+    store.close().unwrap();
+    std::fs::remove_dir_all(dir.path().join(INDEX_DIR)).unwrap();
+    assert_eq!(contents(&reopen(dir.path()).unwrap()), before);
+}
