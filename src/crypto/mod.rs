@@ -5,7 +5,7 @@
 //! - [`secret`]: the types that hold secrets; none can be printed, and all are wiped when dropped;
 //! - [`passphrase`]: from the operator's words to a key, by argon2id;
 //! - [`keyring`]: the one small file that the passphrase opens, and every key that comes from it;
-//! - [`seal`]: data keys, and the sealed form of one value.
+//! - [`seal`](mod@seal): data keys, and the sealed form of one value.
 //!
 //! `primitives` is the only file that names a cipher, a hash or the system's random numbers (argon2 alone
 //! is in [`passphrase`]), and has their published test vectors. `docs/crypto.md` has the formats byte by

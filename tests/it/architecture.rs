@@ -47,9 +47,11 @@ fn sources() -> Vec<(String, String)> {
     files
 }
 
-/// The text without what people read: a comment may name anything.
+/// The text without what only people and logs read: comments and literals may name anything.
 fn code(text: &str) -> String {
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    let literal = Regex::new(r#"'\\?"'|"(?:[^"\\\n]|\\.)*""#).unwrap();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| literal.replace_all(line, "\"\"")).collect::<Vec<_>>().join("\n")
 }
 
 /// The crate's modules that a text refers to.

@@ -22,13 +22,17 @@
 //! touched are as they were at the start. Only a replay to the end of the journal makes a base whole, so
 //! its trailer says which commit that end must reach at least.
 
+mod reader;
+
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
+
+use reader::{Reader, parse_header};
 
 use super::error::{Doing, OpenError, damaged};
 use super::files;
@@ -305,103 +309,4 @@ pub(super) fn instance_of(path: &Path) -> Option<Instance> {
     File::open(path).ok()?.read_exact(&mut header).ok()?;
     let instance = Instance(header[12..28].try_into().expect("sixteen bytes"));
     parse_header(&header, instance, path).ok().map(|_| instance)
-}
-
-struct Reader<'p> {
-    path: &'p Path,
-    from: BufReader<File>,
-    crc: u32,
-    bytes: u64,
-}
-
-impl<'p> Reader<'p> {
-    fn open(path: &'p Path) -> Result<Reader<'p>, OpenError> {
-        let file = File::open(path).doing("open", path)?;
-        Ok(Reader { path, from: BufReader::with_capacity(1 << 16, file), crc: 0, bytes: 0 })
-    }
-
-    fn take(&mut self, into: &mut [u8]) -> Result<(), OpenError> {
-        match self.from.read_exact(into) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(damaged(self.path, "it is cut short"));
-            }
-            Err(e) => return Err(e).doing("read", self.path),
-        }
-        self.bytes += into.len() as u64;
-        Ok(())
-    }
-
-    fn header(&mut self, instance: Instance) -> Result<Revision, OpenError> {
-        let mut header = [0; HEADER];
-        self.take(&mut header)?;
-        self.crc = crc32c::crc32c_append(self.crc, &header);
-        parse_header(&header, instance, self.path)
-    }
-
-    /// The next chunk's payload and number of records; `None` at the trailer.
-    fn chunk(&mut self, payload: &mut Vec<u8>) -> Result<Option<u32>, OpenError> {
-        let mut header = [0; CHUNK_HEADER];
-        self.take(&mut header[..4])?;
-        let len = u32::from_le_bytes(header[0..4].try_into().expect("four bytes")) as usize;
-        if len == 0 {
-            return Ok(None);
-        }
-        if len > CHUNK_LIMIT {
-            return Err(self.bad_chunk());
-        }
-        self.take(&mut header[4..])?;
-        payload.resize(len, 0);
-        self.take(payload)?;
-        let crc = u32::from_le_bytes(header[8..12].try_into().expect("four bytes"));
-        if crc != crc32c::crc32c_append(crc32c::crc32c(&header[..8]), payload) {
-            return Err(self.bad_chunk());
-        }
-        self.crc = crc32c::crc32c_append(crc32c::crc32c_append(self.crc, &header), payload);
-        Ok(Some(u32::from_le_bytes(header[4..8].try_into().expect("four bytes"))))
-    }
-
-    fn decode<'b>(&self, payload: &'b [u8], count: u32) -> Result<Vec<BaseRecord<'b>>, OpenError> {
-        let mut rest = payload;
-        let mut records = Vec::new();
-        for _ in 0..count {
-            let (record, after) = postcard::take_from_bytes(rest).map_err(|_| self.bad_chunk())?;
-            records.push(record);
-            rest = after;
-        }
-        if rest.is_empty() { Ok(records) } else { Err(self.bad_chunk()) }
-    }
-
-    fn bad_chunk(&self) -> OpenError {
-        damaged(self.path, format_args!("the part that ends at byte {} does not hold", self.bytes))
-    }
-
-    fn trailer(&mut self, records: u64, highest: Revision) -> Result<(), OpenError> {
-        // Its first four bytes are those that said that no chunk follows.
-        let mut trailer = [0; TRAILER];
-        self.take(&mut trailer[4..])?;
-        let crc = u32::from_le_bytes(trailer[20..24].try_into().expect("four bytes"));
-        let whole = crc == crc32c::crc32c_append(self.crc, &trailer[..20])
-            && trailer[4..12] == records.to_le_bytes()
-            && trailer[12..20] == highest.0.to_le_bytes();
-        if whole { Ok(()) } else { Err(damaged(self.path, "the checksum of the whole does not hold")) }
-    }
-}
-
-fn parse_header(header: &[u8; HEADER], instance: Instance, path: &Path) -> Result<Revision, OpenError> {
-    if header[0..8] != *MAGIC {
-        return Err(damaged(path, "it does not begin like a base"));
-    }
-    let crc = u32::from_le_bytes(header[36..40].try_into().expect("four bytes"));
-    if crc != crc32c::crc32c(&header[..36]) {
-        return Err(damaged(path, "the checksum of its header does not hold"));
-    }
-    let found = u32::from_le_bytes(header[8..12].try_into().expect("four bytes"));
-    if found > FORMAT {
-        return Err(OpenError::Newer { file: path.to_owned(), found, known: FORMAT });
-    }
-    if header[12..28] != instance.0 {
-        return Err(damaged(path, "it belongs to another store"));
-    }
-    Ok(Revision(u64::from_le_bytes(header[28..36].try_into().expect("eight bytes"))))
 }

@@ -1,7 +1,7 @@
 //! The journal: the groups of commits that were accepted, in order, each one made durable by one sync.
 //!
 //! Together with the newest base this is the store; all else is derived from it. Segments of fixed size
-//! ([`segment`]) hold frames ([`frame`]), one frame a group. [`read`] reads them back.
+//! ([`segment`]) hold frames ([`frame`]), one frame a group. [`read`](mod@read) reads them back.
 
 mod frame;
 mod read;
