@@ -283,7 +283,6 @@ impl Index {
 
     /// How many chunks there are, of all records.
     #[cfg(test)]
-    #[allow(dead_code)]
     pub(super) fn chunk_count(&self) -> usize {
         self.overflow.len()
     }

@@ -14,9 +14,12 @@ use crate::store::{Revision, Tree};
 #[derive(Debug)]
 pub(super) struct Loader<'i> {
     index: &'i Index,
-    last_writes: HashMap<(Tree, Vec<u8>), (Revision, Option<Vec<u8>>)>,
+    last_writes: HashMap<(Tree, Vec<u8>), LastWrite>,
     bytes: usize,
 }
+
+/// What a key holds afterwards, if anything, and since which commit.
+type LastWrite = (Revision, Option<Vec<u8>>);
 
 impl<'i> Loader<'i> {
     /// Bytes after which the index is given what was gathered.
