@@ -30,12 +30,17 @@ fn against_healthz(
     let rounds = alternate(&loaded.load(connections, requests), &healthz, TURN)?;
     let rate = median(rounds.iter().map(|(asked, _)| asked.rate()));
     let latency = median(rounds.iter().map(|(asked, _)| asked.latency()));
+    let cpu = median(rounds.iter().map(|(asked, _)| asked.cpu()));
+    let healthz_cpu = median(rounds.iter().map(|(_, healthz)| healthz.cpu()));
     let healthz = median(rounds.iter().map(|(_, healthz)| healthz.rate()));
     report.at_least(
         &format!("{name} / healthz, {connections} connections"),
         median(rounds.iter().map(|(asked, healthz)| asked.rate() / healthz.rate())),
         bound,
-        &format!("{rate:.0}/s and {healthz:.0}/s; median {name} {latency:.2} ms"),
+        &format!(
+            "{rate:.0}/s and {healthz:.0}/s; median {name} {latency:.2} ms; \
+             the server's CPU {cpu:.1} and {healthz_cpu:.1} us each"
+        ),
     );
     Ok(())
 }
