@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::rounds::{alternate, median};
 use crate::workload::{Loaded, Requests};
 
-const TURN: Duration = Duration::from_millis(1_500);
+const TURN: Duration = Duration::from_millis(500);
 
 pub(crate) fn resolve(loaded: &Loaded, report: &mut Report) -> Result<()> {
     against_healthz(loaded, 32, loaded.resolves(), ("resolve", 0.70), report)
@@ -49,9 +49,9 @@ pub(crate) fn single(loaded: &Loaded, report: &mut Report) -> Result<()> {
     let load = loaded.load(1, loaded.sets());
     let mut appending = Appending::new()?;
     let mut rounds = Vec::new();
-    for _ in 0..5 {
-        let sync = appending.run(TURN / 2)?;
-        rounds.push((load.run(TURN / 2)?.latency(), sync));
+    for _ in 0..15 {
+        let sync = appending.run(TURN)?;
+        rounds.push((load.run(TURN)?.latency(), sync));
     }
     let set = median(rounds.iter().map(|(set, _)| *set));
     let sync = median(rounds.iter().map(|(_, sync)| *sync));
