@@ -7,7 +7,7 @@ use crate::report::Report;
 use crate::rounds::{alternate, median};
 use crate::workload::Loaded;
 
-const TURN: Duration = Duration::from_millis(700);
+const TURN: Duration = Duration::from_millis(250);
 const BOUND: f64 = 1.3;
 
 pub(crate) fn growth(small: &Loaded, large: &Loaded, report: &mut Report) -> Result<()> {

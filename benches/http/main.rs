@@ -6,6 +6,7 @@
 // The figures are what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod cpu;
 mod disk;
 mod growth;
 mod load;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
 }
 
 fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
+    let begun = cpu::Machine::now()?;
     report.note(&format!(
         "{} cores, {}, Linux {}",
         std::thread::available_parallelism()?,
@@ -99,6 +101,8 @@ fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
             starting::large(large, wanted("start"), wanted("memory"), report)?;
         }
     }
+    let others = cpu::others_since(&begun)? * 100.0;
+    report.note(&format!("what is not part of this took {others:.0} % of the processors meanwhile"));
     report.note(&format!("{} bounds missed", report.missed()));
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::Result;
 use crate::load::{Load, Measured};
 
-/// How often each workload has its turn.
-const ROUNDS: usize = 5;
+/// How often each workload has its turn. Many short turns: where the system places the threads of a run
+/// decides more of a single figure than anything else.
+const ROUNDS: usize = 15;
 
 /// Runs two loads in turns.
 pub(crate) fn alternate(a: &Load, b: &Load, turn: Duration) -> Result<Vec<(Measured, Measured)>> {

@@ -89,6 +89,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The header that shows the key.
     pub(crate) fn key_header(&self) -> String {
         format!("x-api-key: {}\r\n", self.store.as_ref().map_or("", |store| &store.key))

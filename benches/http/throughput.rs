@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::rounds::{alternate, median};
 use crate::workload::{Loaded, Requests};
 
-const TURN: Duration = Duration::from_millis(1_500);
+const TURN: Duration = Duration::from_millis(500);
 
 pub(crate) fn resolve(loaded: &Loaded, report: &mut Report) -> Result<()> {
     against_healthz(loaded, 32, loaded.resolves(), ("resolve", 0.70), report)
@@ -30,12 +30,17 @@ fn against_healthz(
     let rounds = alternate(&loaded.load(connections, requests), &healthz, TURN)?;
     let rate = median(rounds.iter().map(|(asked, _)| asked.rate()));
     let latency = median(rounds.iter().map(|(asked, _)| asked.latency()));
+    let cpu = median(rounds.iter().map(|(asked, _)| asked.cpu()));
+    let healthz_cpu = median(rounds.iter().map(|(_, healthz)| healthz.cpu()));
     let healthz = median(rounds.iter().map(|(_, healthz)| healthz.rate()));
     report.at_least(
         &format!("{name} / healthz, {connections} connections"),
         median(rounds.iter().map(|(asked, healthz)| asked.rate() / healthz.rate())),
         bound,
-        &format!("{rate:.0}/s and {healthz:.0}/s; median {name} {latency:.2} ms"),
+        &format!(
+            "{rate:.0}/s and {healthz:.0}/s; median {name} {latency:.2} ms; \
+             the server's CPU {cpu:.1} and {healthz_cpu:.1} us each"
+        ),
     );
     Ok(())
 }
@@ -44,9 +49,9 @@ pub(crate) fn single(loaded: &Loaded, report: &mut Report) -> Result<()> {
     let load = loaded.load(1, loaded.sets());
     let mut appending = Appending::new()?;
     let mut rounds = Vec::new();
-    for _ in 0..5 {
-        let sync = appending.run(TURN / 2)?;
-        rounds.push((load.run(TURN / 2)?.latency(), sync));
+    for _ in 0..15 {
+        let sync = appending.run(TURN)?;
+        rounds.push((load.run(TURN)?.latency(), sync));
     }
     let set = median(rounds.iter().map(|(set, _)| *set));
     let sync = median(rounds.iter().map(|(_, sync)| *sync));

@@ -1,7 +1,6 @@
 //! What is stored, and the requests for it.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +97,7 @@ impl Loaded {
         let definitions =
             (0..layout.definitions).map(|number| define(&server, number)).collect::<Result<_>>()?;
         let mut loaded = Loaded { server, layout, definitions, filling: Duration::ZERO };
-        let fill = Load { address: loaded.address(), connections: 64, requests: loaded.sets() };
+        let fill = loaded.load(64, loaded.sets());
         loaded.filling = fill.run_once()?.elapsed;
         Ok(loaded)
     }
@@ -111,12 +110,8 @@ impl Loaded {
         )
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.server.address
-    }
-
     pub(crate) fn load(&self, connections: usize, requests: Arc<Requests>) -> Load {
-        Load { address: self.address(), connections, requests }
+        Load { address: self.server.address, server: self.server.pid(), connections, requests }
     }
 
     /// Reads that need neither key nor store.
