@@ -1,10 +1,16 @@
 //! What every response wears: a request id, the one shape where it is an error, and a line in the log.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse};
@@ -25,18 +31,40 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     let _in_flight = metrics.as_ref().map(|metrics| metrics.begin());
     let request_id = request_id(request.headers().get(REQUEST_ID));
     // Handlers and extractors answer their errors with a response that carries the error.
-    let response = next.call(request).await?;
+    let Some(answered) = unless_it_panics(next.call(request)).await else {
+        tracing::error!(request_id, "a handler panicked");
+        let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = error.response(&request_id);
+        tag(response.headers_mut(), &request_id);
+        return Err(InternalError::from_response(error, response).into());
+    };
+    let response = answered?;
     let mut response = match response.response().error().map(|error| error_response(error, &request_id)) {
         Some(shaped) => response.into_response(shaped).map_into_right_body(),
         None => response.map_into_left_body(),
     };
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
+    tag(response.headers_mut(), &request_id);
     if let Some(metrics) = &metrics {
         record(metrics, response.request(), response.status().as_u16(), &request_id, started);
     }
     Ok(response)
+}
+
+fn tag(headers: &mut HeaderMap, request_id: &str) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+}
+
+/// What `future` yields; `None` where it panics. A fault in one request is no reason to drop a connection
+/// that others of the client's share.
+async fn unless_it_panics<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
 }
 
 fn error_response(error: &Error, request_id: &str) -> HttpResponse {
@@ -77,4 +105,33 @@ fn record(metrics: &Metrics, request: &HttpRequest, status: u16, request_id: &st
         request_id,
         "request"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::{App, test, web};
+
+    use super::*;
+
+    async fn panicking() -> HttpResponse {
+        panic!("with something secret")
+    }
+
+    #[actix_web::test]
+    async fn a_handler_that_panics_is_a_500_in_the_one_shape() {
+        let app =
+            App::new().wrap(from_fn(envelope)).route("/", web::get().to(panicking)).route("/ok", web::get());
+        let app = test::init_service(app).await;
+        let request = test::TestRequest::get().uri("/").insert_header(("x-request-id", "mine")).to_request();
+        let error = test::try_call_service(&app, request).await.err().map(|error| error.error_response());
+        let response =
+            error.filter(|response| response.status() == 500 && response.headers().contains_key(REQUEST_ID));
+        let body = response.map(HttpResponse::into_body).unwrap();
+        let text = actix_web::body::to_bytes(body).await.unwrap_or_default();
+        let body: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(body["error_code"], "INTERNAL_ERROR");
+        assert_eq!(body["request_id"], "mine");
+        assert!(!String::from_utf8_lossy(&text).contains("secret"));
+    }
 }

@@ -99,17 +99,13 @@ pub(super) async fn resolve(
     } else {
         vault.resolve_value(&at, definition, &ids).await?
     };
-    let version = resolved.found.value.version;
     let mut response = HttpResponse::Ok();
     if matches!(resolved.shown, ShownContent::Revealed(_)) {
         response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    } else if precondition(request.headers())?
-        .if_none_match
-        .is_some_and(|tags| tags.match_weakly(Some(version)))
-    {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag(version))).finish());
     }
-    response.insert_header((ETAG, etag(version)));
+    // The tag is for `If-Match`. It answers no `If-None-Match`: a rename, or a value that was deleted and
+    // set again, shows something else under the same version.
+    response.insert_header((ETAG, etag(resolved.found.value.version)));
     Ok(response.json(ResolvedBody::from(&resolved)))
 }
 

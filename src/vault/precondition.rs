@@ -53,15 +53,13 @@ impl Tags {
         })
     }
 
-    /// Weak comparison: for what is only read again.
-    #[must_use]
-    pub fn match_weakly(&self, version: Option<u64>) -> bool {
+    /// Weak comparison, as `If-None-Match` wants it.
+    fn match_weakly(&self, version: Option<u64>) -> bool {
         self.any(version, |_| true)
     }
 
-    /// Strong comparison: a weak tag matches nothing.
-    #[must_use]
-    pub fn match_strongly(&self, version: Option<u64>) -> bool {
+    /// Strong comparison, as `If-Match` wants it: a weak tag matches nothing.
+    fn match_strongly(&self, version: Option<u64>) -> bool {
         self.any(version, |tag| !tag.weak)
     }
 
