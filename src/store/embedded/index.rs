@@ -23,6 +23,7 @@ use sled::IVec;
 
 use super::index_files;
 use super::instance::Instance;
+use super::recent::Recent;
 use crate::store::{Error, Record, Revision, Tree};
 
 /// The largest value that a leaf takes; also the size of a chunk. Sixteen of them, and their keys, stay
@@ -52,6 +53,7 @@ pub(super) struct Index {
     /// Held for writing while a group is applied, for reading by those who read more than one key: they
     /// see groups whole.
     whole_groups: RwLock<()>,
+    recent: Recent,
 }
 
 /// One write, final.
@@ -85,7 +87,15 @@ impl Index {
         let overflow = db.open_tree("overflow")?;
         let engine = db.open_tree("engine")?;
         let chunked = Tree::ALL.map(|tree| AtomicBool::new(has_prefix(&overflow, &[u8::from(tree)])));
-        Ok(Index { db, trees, overflow, engine, chunked, whole_groups: RwLock::new(()) })
+        Ok(Index {
+            db,
+            trees,
+            overflow,
+            engine,
+            chunked,
+            whole_groups: RwLock::new(()),
+            recent: Recent::default(),
+        })
     }
 
     fn tree(&self, tree: Tree) -> &sled::Tree {
@@ -94,6 +104,9 @@ impl Index {
 
     /// The record under `key`.
     pub(super) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Record>, Error> {
+        if self.recent.covers(tree) {
+            return self.get_recent(tree, key);
+        }
         let Some(stored) = self.tree(tree).get(key).map_err(unreadable)? else { return Ok(None) };
         if let Head::Inline(revision, value) = Head::parse(&stored)? {
             return Ok(Some(Record { key: key.to_vec(), value: value.to_vec(), revision }));
@@ -106,8 +119,22 @@ impl Index {
         }
     }
 
+    fn get_recent(&self, tree: Tree, key: &[u8]) -> Result<Option<Record>, Error> {
+        if let Some(record) = self.recent.get(tree, key) {
+            return Ok(Some(record));
+        }
+        let _whole = self.whole_groups.read();
+        let Some(stored) = self.tree(tree).get(key).map_err(unreadable)? else { return Ok(None) };
+        let record = self.record(tree, key, &stored)?;
+        self.recent.remember(tree, &record);
+        Ok(Some(record))
+    }
+
     /// The commit that wrote what is under `key`.
     pub(super) fn revision(&self, tree: Tree, key: &[u8]) -> Result<Option<Revision>, Error> {
+        if let Some(revision) = self.recent.revision(tree, key) {
+            return Ok(Some(revision));
+        }
         let stored = self.tree(tree).get(key).map_err(unreadable)?;
         stored.map(|stored| Head::parse(&stored).map(|head| head.revision())).transpose()
     }
@@ -168,6 +195,7 @@ impl Index {
         let _whole = self.whole_groups.write();
         for same_key in writes.chunk_by(|a, b| a.place() == b.place()) {
             if let Some(last) = same_key.last() {
+                self.recent.forget(last.tree, last.key);
                 self.apply_one(*last, &mut scratch)?;
             }
         }

@@ -26,6 +26,7 @@ mod logged;
 mod open;
 mod queue;
 mod quiet;
+mod recent;
 mod shared;
 mod state;
 mod stats;
