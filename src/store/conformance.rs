@@ -35,6 +35,7 @@ macro_rules! conformance {
                 trees_keep_to_themselves,
                 records_carry_the_revision_that_wrote_them,
                 deleted_is_absent,
+                a_read_after_a_commit_sees_it_in_every_tree,
                 values_of_all_sizes_come_back,
                 one_winner_for_each_revision,
                 concurrent_additions_all_count,
@@ -88,6 +89,36 @@ async fn a_batch_changes_every_tree_or_none(store: Arc<impl Engine>) {
     assert_eq!(value(&*store, Tree::Audit, "a1").await.as_deref(), Some("1"));
     assert_eq!(value(&*store, Tree::Audit, "a2").await, None);
     assert_eq!(total(&*store, "n").await, 1);
+}
+
+/// Readers that never stop must not bring back what a commit replaced, in trees that are cached too.
+async fn a_read_after_a_commit_sees_it_in_every_tree(store: Arc<impl Engine>) {
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (store, done) = (store.clone(), done.clone());
+            std::thread::spawn(move || {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    for tree in Tree::ALL {
+                        block_on(value(&*store, tree, "k"));
+                    }
+                }
+            })
+        })
+        .collect();
+    for round in 0..40 {
+        for tree in Tree::ALL {
+            let written = round.to_string();
+            store.commit(Batch::new().put(tree, "k", written.as_str())).await.unwrap();
+            assert_eq!(value(&*store, tree, "k").await, Some(written), "{}", tree.name());
+        }
+        for tree in Tree::ALL {
+            store.commit(Batch::new().delete(tree, "k")).await.unwrap();
+            assert_eq!(value(&*store, tree, "k").await, None, "{}", tree.name());
+        }
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
 }
 
 async fn a_requirement_holds_or_nothing_is_written(store: Arc<impl Engine>) {

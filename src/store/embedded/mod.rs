@@ -30,6 +30,7 @@ mod recent;
 mod shared;
 mod state;
 mod stats;
+mod stored;
 mod tuning;
 
 #[cfg(test)]
