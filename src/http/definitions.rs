@@ -36,10 +36,7 @@ pub(super) async fn list(
     if let Some(names) = query.filter("names")? {
         filter = filter.names(names);
     }
-    // Whoever asks on behalf of an account sees what an account may have.
-    if subject_ids(request.headers(), &query)?.account()?.is_some() {
-        filter = filter.scope(Scope::LinkedAccount);
-    }
+    filter = filter.on_behalf_of(&subject_ids(request.headers(), &query)?)?;
     let page = vault.list_definitions(&caller, &filter, page).await?;
     let org = caller.org();
     Ok(HttpResponse::Ok().json(PageBody::of(page, |definition| DefinitionBody::new(org, definition))))

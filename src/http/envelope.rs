@@ -9,8 +9,8 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse};
@@ -18,6 +18,7 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use crate::http::error::ApiError;
 use crate::http::metrics::Metrics;
 use crate::http::routes::RoutePattern;
+use crate::http::traffic::Traffic;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,7 +29,8 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
     let started = Instant::now();
     let metrics = request.app_data::<Data<Metrics>>().cloned();
-    let _in_flight = metrics.as_ref().map(|metrics| metrics.begin());
+    let traffic = request.app_data::<Data<Traffic>>().cloned();
+    let _in_flight = traffic.as_ref().map(|traffic| traffic.begin());
     let request_id = request_id(request.headers().get(REQUEST_ID));
     // Handlers and extractors answer their errors with a response that carries the error.
     let Some(answered) = unless_it_panics(next.call(request)).await else {
@@ -44,6 +46,9 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
         None => response.map_into_left_body(),
     };
     tag(response.headers_mut(), &request_id);
+    if traffic.as_ref().is_some_and(|traffic| traffic.is_stopping()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     if let Some(metrics) = &metrics {
         record(metrics, response.request(), response.status().as_u16(), &request_id, started);
     }

@@ -1,7 +1,6 @@
 //! What `/metrics` says: counts and times, never an id.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -22,7 +21,6 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, Durations>,
-    in_flight: AtomicUsize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,18 +65,7 @@ impl Metrics {
             "Time from a request's head to its response",
             durations.clone(),
         );
-        Metrics { registry, requests, durations, in_flight: AtomicUsize::new(0) }
-    }
-
-    /// Counts a request as in flight until what it returns is dropped.
-    pub(super) fn begin(&self) -> InFlight<'_> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(&self.in_flight)
-    }
-
-    /// How many requests are in flight.
-    pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        Metrics { registry, requests, durations }
     }
 
     pub(super) fn request(&self, method: &Method, route: &'static str, status: u16, took: Duration) {
@@ -136,15 +123,6 @@ impl Collector for StoreMetrics {
             )?)?;
         }
         Ok(())
-    }
-}
-
-/// A request that has no response yet.
-pub(super) struct InFlight<'a>(&'a AtomicUsize);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

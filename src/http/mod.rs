@@ -17,6 +17,7 @@ mod routes;
 mod server;
 mod service;
 mod shape;
+mod traffic;
 mod values;
 
 pub use metrics::Metrics;

@@ -12,6 +12,7 @@ use actix_web::{App, HttpServer};
 use crate::http::envelope::envelope;
 use crate::http::metrics::Metrics;
 use crate::http::routes::configure;
+use crate::http::traffic::Traffic;
 use crate::vault::Vault;
 
 /// How long a client may take to send a request's head.
@@ -30,7 +31,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// A running server.
 pub struct Server {
     handle: ServerHandle,
-    metrics: Data<Metrics>,
+    traffic: Data<Traffic>,
     running: tokio::task::JoinHandle<io::Result<()>>,
 }
 
@@ -46,10 +47,12 @@ pub fn serve(
 ) -> io::Result<Server> {
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
-    let shared = metrics.clone();
+    let traffic = Data::new(Traffic::default());
+    let shared = traffic.clone();
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(vault.clone())
+            .app_data(metrics.clone())
             .app_data(shared.clone())
             .wrap(from_fn(envelope))
             .configure(configure)
@@ -63,21 +66,16 @@ pub fn serve(
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Server { handle, metrics, running: tokio::task::spawn_local(server) })
+    Ok(Server { handle, traffic, running: tokio::task::spawn_local(server) })
 }
 
 impl Server {
     /// Accepts no more, waits for the requests in flight, and closes.
     pub async fn stop(self) {
         self.handle.pause().await;
-        let answered = async {
-            while self.metrics.in_flight() > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let _ = tokio::time::timeout(STOP_TIME_LIMIT, answered).await;
-        // The last responses have left their handlers, but perhaps not yet the socket buffers' queue.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.traffic.stop();
+        // Whoever is not done by then has a request that hangs.
+        let _ = tokio::time::timeout(STOP_TIME_LIMIT, self.traffic.drained()).await;
         self.handle.stop(false).await;
         let _ = self.running.await;
     }

@@ -106,14 +106,7 @@ pub fn value_prefix(org: Id, environment: &Environment, subject: &Subject) -> Ve
 /// # Errors
 /// [`Error::Damaged`] where it is not such a key.
 pub fn parse_value(key: &[u8]) -> Result<Address, Error> {
-    parse(key, |[org, environment, subject, definition]| {
-        Some(Address {
-            org: org.parse().ok()?,
-            environment: environment.parse().ok()?,
-            subject: subject.parse().ok()?,
-            definition: definition.parse().ok()?,
-        })
-    })
+    parse(key, |[org, environment, subject, definition]| address(org, environment, subject, definition))
 }
 
 /// The key of a value in `definition_values`.
@@ -137,14 +130,7 @@ pub fn definition_value_prefix(org: Id, definition: Id) -> Vec<u8> {
 /// # Errors
 /// [`Error::Damaged`] where it is not such a key.
 pub fn parse_definition_value(key: &[u8]) -> Result<Address, Error> {
-    parse(key, |[org, definition, environment, subject]| {
-        Some(Address {
-            org: org.parse().ok()?,
-            environment: environment.parse().ok()?,
-            subject: subject.parse().ok()?,
-            definition: definition.parse().ok()?,
-        })
-    })
+    parse(key, |[org, definition, environment, subject]| address(org, environment, subject, definition))
 }
 
 /// The key of a value's id in `value_ids`.
@@ -233,6 +219,15 @@ impl Key {
         self.0.pop();
         self.0
     }
+}
+
+fn address(org: &str, environment: &str, subject: &str, definition: &str) -> Option<Address> {
+    Some(Address {
+        org: org.parse().ok()?,
+        environment: environment.parse().ok()?,
+        subject: subject.parse().ok()?,
+        definition: definition.parse().ok()?,
+    })
 }
 
 fn parse<const N: usize, T>(key: &[u8], read: impl Fn([&str; N]) -> Option<T>) -> Result<T, Error> {

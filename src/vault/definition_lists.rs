@@ -7,7 +7,7 @@ use regex::{Regex, RegexBuilder};
 use crate::model::{Definition, Format, Id, Name, Permission, Scope};
 use crate::store::{Tree, key, record};
 use crate::vault::page::SCAN_STEP;
-use crate::vault::{Caller, Error, Page, PageRequest, Vault};
+use crate::vault::{Caller, Error, Page, PageRequest, SubjectIds, Vault};
 
 /// Which definitions are wanted. No filter: all of them.
 #[derive(Debug, Default)]
@@ -65,6 +65,14 @@ impl DefinitionFilter {
     pub fn names(mut self, names: &str) -> DefinitionFilter {
         self.names = Some(names.split(',').filter_map(|name| name.trim().parse().ok()).collect());
         self
+    }
+
+    /// Only what an account may have, where `ids` name one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLinkedAccount`] where they name it wrongly.
+    pub fn on_behalf_of(self, ids: &SubjectIds) -> Result<DefinitionFilter, Error> {
+        Ok(if ids.account()?.is_some() { self.scope(Scope::LinkedAccount) } else { self })
     }
 
     fn admits(&self, definition: &Definition) -> bool {

@@ -263,6 +263,36 @@ fn an_idle_connection_does_not_delay_the_end() {
 }
 
 #[test]
+fn clients_that_go_on_asking_are_told_to_close_and_no_answer_is_cut() {
+    let server = Server::start();
+    let address = server.address();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            std::thread::spawn(move || {
+                let mut connection = Connection::open(address).unwrap();
+                for answered in 0.. {
+                    connection
+                        .write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+                        .expect("a request is taken");
+                    let response = connection.read("GET").expect("an answer comes whole");
+                    assert_eq!(response.status, 200);
+                    if response.header("connection") == Some("close") {
+                        return answered;
+                    }
+                }
+                unreachable!("the loop has no end of its own");
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(200));
+    server.signal("TERM");
+    for client in clients {
+        assert!(client.join().unwrap() > 10, "it was served before the signal");
+    }
+    assert_eq!(server.ended().code, Some(0));
+}
+
+#[test]
 fn what_is_in_flight_is_finished_before_the_end() {
     let store = Store::new();
     let Some(interposed) = interpose::serve(&store) else { return };
