@@ -46,7 +46,7 @@ pub const KEYS: &[&str] = &[
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--listen`.
-    pub listen: Option<String>,
+    pub listen: Option<ListenAddress>,
     /// `--data`, relative to the working directory.
     pub data: Option<PathBuf>,
 }

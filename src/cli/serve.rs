@@ -1,7 +1,6 @@
 //! `coffer serve`: the server, from the first line of its configuration to the last flush.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -11,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::failure::Failure;
 use crate::cli::starting::Start;
 use crate::cli::{founding, output};
-use crate::config::Overrides;
+use crate::config::ListenAddress;
 use crate::control::Listener;
 use crate::http::{self, Metrics};
 use crate::store::embedded::Embedded;
@@ -19,21 +18,11 @@ use crate::telemetry;
 use crate::vault::{self, Contents, Opened, OpeningError};
 
 /// Arguments of `serve`.
-#[derive(Args, Default)]
+#[derive(Args)]
 pub(super) struct Arguments {
     /// Where to listen, instead of server.listen
     #[arg(long, value_name = "ADDR")]
-    listen: Option<String>,
-
-    /// The store's directory, instead of storage.path
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-}
-
-impl Arguments {
-    pub(super) fn overrides(&self) -> Overrides {
-        Overrides { listen: self.listen.clone(), data: self.data.clone() }
-    }
+    pub(super) listen: Option<ListenAddress>,
 }
 
 pub(super) fn run(start: Start) -> Result<(), Failure> {

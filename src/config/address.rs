@@ -5,6 +5,8 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
+use thiserror::Error;
+
 /// A host and a port, as the operator wrote them; a name is looked up when the server binds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenAddress {
@@ -39,8 +41,12 @@ impl Default for ListenAddress {
 }
 
 /// The text is not `host:port`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be {EXPECTED}")]
 pub struct InvalidAddress;
+
+/// What an address looks like, for those who wrote something else.
+pub(super) const EXPECTED: &str = "host:port, such as 127.0.0.1:8080";
 
 impl FromStr for ListenAddress {
     type Err = InvalidAddress;

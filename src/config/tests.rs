@@ -121,7 +121,7 @@ fn every_key_is_read_from_the_file_and_from_the_environment() {
 fn flag_beats_environment_beats_file() {
     let place = Place::new("[server]\nlisten = 'file:1'\n[storage]\npath = 'file'\n");
     let env = [("COFFER_SERVER__LISTEN", "env:2"), ("COFFER_STORAGE__PATH", "env")];
-    let flags = Overrides { listen: Some("flag:3".to_owned()), data: Some("flag".into()) };
+    let flags = Overrides { listen: "flag:3".parse().ok(), data: Some("flag".into()) };
     let check = |overrides: Overrides, env: &[(&str, &str)], listen: &str, path: PathBuf| {
         let config = place.load(overrides, env).unwrap();
         assert_eq!((config.server.listen.to_string().as_str(), config.storage.path), (listen, path));
@@ -130,9 +130,6 @@ fn flag_beats_environment_beats_file() {
     check(Overrides::default(), &[], "file:1", place.path("file"));
     check(Overrides::default(), &env, "env:2", "env".into());
     check(flags.clone(), &env, "flag:3", "flag".into());
-    let wrong = Overrides { listen: Some("x".to_owned()), data: None };
-    let error = place.load(wrong, &env).expect_err("not an address").to_string();
-    assert_eq!(error, "--listen: `server.listen` must be host:port, such as 127.0.0.1:8080");
 }
 
 #[test]

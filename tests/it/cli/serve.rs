@@ -22,6 +22,13 @@ fn serve_is_the_default_command() {
 }
 
 #[test]
+fn the_default_command_takes_the_flags_of_serve() {
+    let store = Store::new();
+    let server = Server::spawn(&store, store.command(["--listen", "127.0.0.2:0"]));
+    assert_eq!(server.address().ip().to_string(), "127.0.0.2");
+}
+
+#[test]
 fn flags_say_where_to_listen_and_what_to_serve() {
     let store = Store::new();
     let elsewhere = tempfile::tempdir().unwrap();

@@ -33,10 +33,36 @@ fn a_usage_error_exits_with_two_and_touches_nothing() {
         &["environments", "add"],
         &["init", "--org"],
         &["--log-format", "xml", "serve"],
+        &["--listen", "127.0.0.1:0", "keys", "list"],
+        &["serve", "--data", ""],
     ] {
         store.coffer(args).misused();
     }
     assert!(store.files().is_empty());
+    assert!(!store.data().exists());
+}
+
+#[test]
+fn a_bad_flag_is_named() {
+    let store = Store::uninitialized(&Config::new());
+    for args in [&["--listen", "8099"][..], &["serve", "--listen", "8099"]] {
+        let usage = store.coffer(args).misused();
+        assert!(usage.contains("--listen") && usage.contains("must be host:port"), "{usage}");
+    }
+}
+
+#[test]
+fn every_command_takes_the_directory_of_the_store() {
+    let store = Store::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let data = elsewhere.path().join("moved");
+    std::fs::rename(store.data(), &data).unwrap();
+    let data = data.to_str().unwrap();
+    for args in [&["orgs", "list", "--data", data][..], &["--data", data, "orgs", "list"]] {
+        assert!(store.coffer(args).ok().contains(&store.org));
+    }
+    let line = store.coffer(["init", "--data", data]).failed();
+    assert!(line.contains(data), "{line}");
     assert!(!store.data().exists());
 }
 
