@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{ListenAddress, Overrides};
-use crate::telemetry::LogFormat;
+use crate::telemetry::{self, LogFormat, LogLevel};
 use failure::Failure;
 use starting::Start;
 
@@ -81,6 +81,14 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Some(_) => None,
     };
     let start = Start::load(config.as_deref(), Overrides { listen, data }, log_format)?;
+    let level = match &command {
+        None | Some(Command::Serve(_)) => start.config.log.level,
+        // Only what went wrong: whoever runs a command waits for its outcome, not for a report.
+        Some(_) => LogLevel::Warn,
+    };
+    // Dropped at the end of this function, so what was logged stands before the error that ends the command.
+    let _log = telemetry::init(start.config.log.format, level)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
     match command {
         None | Some(Command::Serve(_)) => serve::run(start),
         Some(Command::Init(arguments)) => founding::run(&start, &arguments),

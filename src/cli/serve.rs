@@ -14,7 +14,6 @@ use crate::config::ListenAddress;
 use crate::control::Listener;
 use crate::http::{self, Metrics};
 use crate::store::embedded::Embedded;
-use crate::telemetry;
 use crate::vault::{self, Contents, Opened, OpeningError};
 
 /// Arguments of `serve`.
@@ -29,8 +28,6 @@ pub(super) fn run(start: Start) -> Result<(), Failure> {
     start.config.check_serve()?;
     // The listener first: where the port is taken, no store is made or opened.
     let listener = bind(&start)?;
-    let _log = telemetry::init(start.config.log.format, start.config.log.level)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
     for key in start.config.without_effect() {
         tracing::warn!(key, "this release does not act on this setting yet");
     }

@@ -67,6 +67,19 @@ fn every_command_takes_the_directory_of_the_store() {
 }
 
 #[test]
+fn a_command_that_mends_the_store_says_so() {
+    let store = Store::new();
+    std::fs::write(store.data().join("state"), "garbage").unwrap();
+    let finished = store.coffer(["keys", "list"]);
+    assert!(!finished.ok().contains("WARN"), "{finished:?}");
+    assert!(finished.stderr.contains(" WARN ") && finished.stderr.contains("`state`"), "{finished:?}");
+    std::fs::write(store.data().join("state"), "garbage").unwrap();
+    let finished = store.coffer(["--log-format", "json", "orgs", "list"]);
+    finished.ok();
+    assert!(finished.stderr.contains(r#""level":"WARN""#), "{finished:?}");
+}
+
+#[test]
 fn commands_on_a_store_that_is_not_there_fail_and_make_none() {
     let store = Store::uninitialized(&Config::new());
     for args in [
