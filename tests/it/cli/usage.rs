@@ -81,16 +81,18 @@ fn a_command_that_mends_the_store_says_so() {
 
 #[test]
 fn commands_on_a_store_that_is_not_there_fail_and_make_none() {
-    let store = Store::uninitialized(&Config::new());
-    for args in [
-        &["keys", "list"][..],
-        &["keys", "create", "--environment", "test"],
-        &["orgs", "list"],
-        &["orgs", "create", "x"],
-        &["environments", "list"],
-    ] {
-        let line = store.coffer(args).failed();
-        assert!(line.contains("data") || line.contains("init"), "{line}");
-        assert!(store.files().is_empty(), "{args:?}");
+    for config in [Config::new(), Config::new().without("encryption", "passphrase")] {
+        let store = Store::uninitialized(&config);
+        for args in [
+            &["keys", "list"][..],
+            &["keys", "create", "--environment", "test"],
+            &["orgs", "list"],
+            &["orgs", "create", "x"],
+            &["environments", "list"],
+        ] {
+            let line = store.coffer(args).failed();
+            assert!(line.contains("data: make one with `coffer init`"), "{line}");
+            assert!(store.files().is_empty(), "{args:?}");
+        }
     }
 }
