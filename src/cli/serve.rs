@@ -1,6 +1,7 @@
 //! `coffer serve`: the server, from the first line of its configuration to the last flush.
 
-use std::net::TcpListener;
+use std::io;
+use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 
@@ -11,9 +12,9 @@ use crate::cli::failure::Failure;
 use crate::cli::starting::Start;
 use crate::cli::{founding, output};
 use crate::config::ListenAddress;
-use crate::control::Listener;
+use crate::control::{self, Listener};
 use crate::http::{self, Metrics};
-use crate::store::embedded::Embedded;
+use crate::store::embedded::{Embedded, OpenError};
 use crate::vault::{self, Contents, Opened, OpeningError};
 
 /// Arguments of `serve`.
@@ -25,9 +26,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(start: Start) -> Result<(), Failure> {
-    start.config.check_serve()?;
     // The listener first: where the port is taken, no store is made or opened.
     let listener = bind(&start)?;
+    if start.config.has_sample_passphrase() {
+        tracing::warn!("the passphrase is the sample, which everyone knows: choose your own for a new store");
+    }
     for key in start.config.without_effect() {
         tracing::warn!(key, "this release does not act on this setting yet");
     }
@@ -36,7 +39,19 @@ pub(super) fn run(start: Start) -> Result<(), Failure> {
 
 fn bind(start: &Start) -> Result<TcpListener, Failure> {
     let listen = &start.config.server.listen;
-    TcpListener::bind(listen).map_err(Failure::io(&format!("listen on {listen}")))
+    let doing = format!("listen on {listen}");
+    let addresses: Vec<_> = listen.to_socket_addrs().map_err(Failure::io(&doing))?.collect();
+    start.config.check_listening(&addresses)?;
+    TcpListener::bind(addresses.as_slice()).map_err(|error| {
+        if error.kind() != io::ErrorKind::AddrInUse {
+            return Failure::io(&doing)(error);
+        }
+        match control::holder(start.dir()) {
+            // Most likely it has the port too, and it is what this server would meet next.
+            Some(holder) => OpenError::Held { holder }.into(),
+            None => Failure::Failed(format!("cannot {doing}: {error}; choose another with --listen")),
+        }
+    })
 }
 
 async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {

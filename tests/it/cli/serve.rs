@@ -63,8 +63,13 @@ fn an_empty_store_is_initialized_and_its_keys_are_printed_once() {
 #[test]
 fn a_second_server_on_a_held_store_names_the_holder() {
     let server = Server::start();
-    let line = server.store().refuses_to_serve();
-    assert!(line.contains(&server.pid().to_string()), "it names the holder: {line}");
+    // By default both have the same port; with another, the store is what they meet.
+    let same = server.address().to_string();
+    for address in [same.as_str(), "127.0.0.1:0"] {
+        let line = server.store().coffer(["serve", "--listen", address]).failed();
+        let holder = format!("(pid {}, serving http://{})", server.pid(), server.address());
+        assert!(line.contains("in use by another process") && line.contains(&holder), "{line}");
+    }
     server.test().get("/env/definitions").send().ok();
     assert_eq!(server.anonymous().at("GET", "/readyz").send().status, 200);
 }
@@ -76,7 +81,7 @@ fn a_busy_port_is_one_line_and_changes_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let line = store.coffer(["serve", "--listen", &address]).failed();
-    assert!(line.contains(&address), "{line}");
+    assert!(line.contains(&address) && line.ends_with("choose another with --listen"), "{line}");
     let after = store.files();
     let names = |files: &[(std::path::PathBuf, Vec<u8>)]| {
         files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()
@@ -234,7 +239,10 @@ fn the_sample_passphrase_stays_on_loopback() {
         assert!(line.contains("sample"), "{line}");
         store.check_unchanged(&before, "refused");
     }
-    store.serve().stop();
+    let server = store.serve();
+    server.signal("TERM");
+    let log = server.ended().stderr;
+    assert!(log.contains(" WARN ") && log.contains("the passphrase is the sample"), "{log}");
     let own = Store::new();
     let server = Server::spawn(&own, own.command(["serve", "--listen", "0.0.0.0:0"]));
     drop(server);
