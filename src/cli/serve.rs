@@ -70,26 +70,29 @@ async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::io("listen to SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("listen to SIGINT"))?;
     let control = Listener::bind(start.dir()).map_err(Failure::io("make the control socket"))?;
-    let control = tokio::spawn(control.serve(vault.clone()));
+    let control = control.serve(vault.clone());
     engine
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    let server =
+    let mut server =
         http::serve(vec![listener], vault, metrics(&engine), workers).map_err(Failure::io("serve"))?;
     output::say(&format!("listening on {url}"))?;
     tracing::info!(address = %address, "listening");
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let failed = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        error = server.failed() => Some(error),
+    };
     tracing::info!("stopping");
-    server.stop().await;
-    control.abort();
-    let _ = control.await;
+    if failed.is_none() {
+        tokio::join!(server.stop(), control.stop());
+    } else {
+        control.stop().await;
+    }
     engine.close().map_err(OpeningError::from)?;
-    Ok(())
+    failed.map_or(Ok(()), |error| Err(Failure::io("go on serving")(error)))
 }
 
 fn metrics(engine: &Arc<Embedded>) -> Metrics {

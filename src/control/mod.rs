@@ -13,4 +13,4 @@ mod socket;
 pub use client::{Unreachable, ask};
 pub use command::{Command, EnvironmentRow, KeyRow, NewKey, OrgRow, Outcome, Refusal, execute};
 pub use holder::holder;
-pub use server::Listener;
+pub use server::{Listener, Server};

@@ -1,8 +1,7 @@
 //! `coffer serve`: starting, being ready, being refused, stopping.
 
-use std::io::Read;
 use std::net::TcpListener;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::support::{Config, Connection, Server, Store, eventually, interpose};
@@ -346,58 +345,4 @@ fn what_is_in_flight_is_finished_before_the_end() {
     assert_eq!(server.ended().code, Some(0));
     let server = store.serve();
     assert_eq!(server.test().resolve(&definition).send().ok()["value"], "in flight");
-}
-
-#[test]
-fn the_control_socket_is_for_the_owner_and_one_left_behind_does_no_harm() {
-    let server = Server::start();
-    let socket = server.store().data().join("control.sock");
-    let metadata = std::fs::symlink_metadata(&socket).unwrap();
-    assert!(metadata.file_type().is_socket());
-    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
-    let store = server.kill();
-    assert!(socket.exists(), "a killed server leaves it");
-    let listed = store.coffer(["orgs", "list", "--json"]).ok();
-    assert!(listed.contains(&store.org));
-    let server = store.serve();
-    assert!(server.store().coffer(["orgs", "list", "--json"]).ok().contains(&server.store().org));
-    server.stop();
-}
-
-#[test]
-fn it_works_under_a_path_longer_than_a_sockets_limit() {
-    let deep = format!("{}/{}/{}", "a".repeat(80), "b".repeat(80), "c".repeat(80));
-    let config = Config::new().text("storage", "path", &deep);
-    let made = Store::uninitialized(&config);
-    std::fs::create_dir_all(made.root().join(format!("{}/{}", "a".repeat(80), "b".repeat(80)))).unwrap();
-    let store = std::sync::Arc::new(made);
-    let org = store.coffer(["init", "--json"]).json()["org_id"].as_str().unwrap().to_owned();
-    let server = store.serve();
-    assert!(store.coffer(["orgs", "list", "--json"]).ok().contains(&org));
-    store.coffer(["environments", "add", "staging"]).ok();
-    let store = server.kill();
-    let server = store.serve();
-    assert!(store.coffer(["environments", "list", "--json"]).ok().contains("staging"));
-    server.stop();
-}
-
-#[test]
-fn the_control_socket_answers_nonsense_with_nothing_worse() {
-    use std::io::Write;
-    use std::os::unix::net::UnixStream;
-
-    let server = Server::start();
-    let socket = server.store().data().join("control.sock");
-    for bytes in
-        [&b""[..], b"\n", b"nonsense\n", b"{}\n", b"[1,2,3]\n", &[0xff; 4096], b"GET / HTTP/1.1\r\n\r\n"]
-    {
-        let mut stream = UnixStream::connect(&socket).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        let _ = stream.write_all(bytes);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
-        let _ = stream.read(&mut [0; 1024]);
-    }
-    let _silent = UnixStream::connect(&socket).unwrap();
-    server.store().coffer(["orgs", "list"]).ok();
-    server.test().get("/env/definitions").send().ok();
 }
