@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -41,7 +42,7 @@ pub(super) fn run(start: &Start, arguments: &Arguments) -> Result<(), Failure> {
         }
         let (opened, founded) = found(start, arguments.org.clone()).await?;
         opened.engine.close().map_err(OpeningError::from)?;
-        if arguments.json { output::say_json(&founded) } else { founded.say() }
+        if arguments.json { output::show_once(&output::json_line(&founded)?, LOST) } else { founded.say() }
     })
 }
 
@@ -84,10 +85,15 @@ impl Founded {
 
     /// Writes the organization and its keys for people.
     pub(super) fn say(&self) -> Result<(), Failure> {
-        output::say(&format!("organization        {}", self.org_id))?;
+        let mut text = Zeroizing::new(format!("organization        {}\n", self.org_id));
         for (environment, key) in &self.api_keys {
-            output::say(&format!("API key, {environment:10} {key}"))?;
+            text.push_str(&Zeroizing::new(format!("API key, {environment:10} {key}\n")));
         }
-        output::say("The keys are shown only now. Keep them where you keep passwords.")
+        text.push_str("The keys are shown only now. Keep them where you keep passwords.");
+        output::show_once(&text, LOST)
     }
 }
+
+/// What to do about keys that were made and not seen.
+const LOST: &str = "the store is made, but its keys were not shown: end them with `coffer keys revoke ID` \
+    (`coffer keys list` shows the ids), and make others with `coffer keys create`";

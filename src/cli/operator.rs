@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::cli::failure::Failure;
-use crate::cli::output::{say, say_json, say_table};
+use crate::cli::output::{complain, json_line, say, say_json, say_table, show_once};
 use crate::cli::starting::Start;
 use crate::config::parse_duration;
-use crate::control::{self, Command, Outcome, Unreachable};
+use crate::control::{self, Command, NewKey, Outcome, Unreachable};
 use crate::http;
 use crate::model::{Environment, OrgName, Permission, Reach};
 use crate::vault::OpeningError;
@@ -37,7 +37,7 @@ pub(super) enum Keys {
 #[derive(Args)]
 pub(super) struct CreateKey {
     /// The environment that it opens, or `all`
-    #[arg(long, value_name = "ENV")]
+    #[arg(long, value_name = "ENV", value_parser = reach)]
     environment: Reach,
     #[command(flatten)]
     of: OfOrg,
@@ -53,6 +53,10 @@ pub(super) struct CreateKey {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+fn reach(text: &str) -> Result<Reach, &'static str> {
+    text.parse().map_err(|_| "must be the name of one environment, or `all`")
 }
 
 /// `coffer orgs`
@@ -161,7 +165,7 @@ pub(super) fn run(start: &Start, asked: Asked) -> Result<(), Failure> {
     let outcome = match control::ask(start.dir(), &asked.command) {
         Ok(answer) => answer?,
         Err(Unreachable::Silent(_)) => here(start, asked.command)?,
-        Err(error @ Unreachable::CutOff(_)) => return Err(Failure::Failed(error.to_string())),
+        Err(error) => return Err(Failure::Failed(error.to_string())),
     };
     write(&outcome, asked.json)
 }
@@ -176,10 +180,19 @@ fn here(start: &Start, command: Command) -> Result<Outcome, Failure> {
     })
 }
 
+/// What to do about a key that was made and not seen.
+fn lost(new: &NewKey) -> String {
+    format!("the key was made but not shown: end it with `coffer keys revoke {}`, and make another", new.id)
+}
+
 fn write(outcome: &Outcome, json: bool) -> Result<(), Failure> {
     match outcome {
-        Outcome::Key(new) if json => say_json(new),
-        Outcome::Key(new) => say(&format!("{}  {}", new.id, new.key)),
+        Outcome::Key(new) if json => show_once(&json_line(new)?, &lost(new)),
+        Outcome::Key(new) => {
+            show_once(&format!("{}  {}", new.id, new.key), &lost(new))?;
+            complain("The key is shown only now. Keep it where you keep passwords.");
+            Ok(())
+        }
         Outcome::Keys(rows) if json => say_json(rows),
         Outcome::Keys(rows) => {
             let permissions: Vec<_> = rows.iter().map(|row| row.permissions.join(",")).collect();

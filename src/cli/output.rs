@@ -3,19 +3,37 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
 
-/// Writes what was asked for. A closed pipe is a failure: the reader may have wanted a key.
+/// Writes what was asked for. Where the reader has gone, as `head` does, it has what it wanted.
 pub(super) fn say(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::io("write to stdout"))
+    match write(text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(Failure::io("write to stdout")),
+    }
+}
+
+/// Writes what is shown this once; where that fails, the failure says what is `lost`.
+pub(super) fn show_once(text: &str, lost: &str) -> Result<(), Failure> {
+    write(text).map_err(|error| Failure::Failed(format!("cannot write to stdout: {error}; {lost}")))
 }
 
 /// Writes what was asked for as one line of JSON.
 pub(super) fn say_json(body: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string(body).map_err(|error| Failure::Failed(error.to_string()))?;
-    say(&text)
+    say(&json_line(body)?)
+}
+
+/// One line of JSON, wiped when dropped: it may have a key in it.
+pub(super) fn json_line(body: &impl Serialize) -> Result<Zeroizing<String>, Failure> {
+    serde_json::to_string(body).map(Zeroizing::new).map_err(|error| Failure::Failed(error.to_string()))
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
 }
 
 /// Writes a table, each column as wide as its widest cell.

@@ -127,11 +127,7 @@ fn file_layer(path: &Path, bytes: &[u8]) -> Result<Layer, ConfigError> {
     // TOML's own message comes with the line it stands in, which may be the passphrase's: say less.
     let document = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
         origin: at(error.span().map_or(0, |span| span.start)),
-        what: if error.message().starts_with("duplicate key") {
-            "a key or section stands here a second time"
-        } else {
-            "not valid TOML"
-        },
+        what: in_our_words(error.message()),
     })?;
 
     let mut layer = Layer::new();
@@ -147,6 +143,16 @@ fn file_layer(path: &Path, bytes: &[u8]) -> Result<Layer, ConfigError> {
         }
     }
     Ok(layer)
+}
+
+fn in_our_words(message: &str) -> &'static str {
+    if message.starts_with("duplicate key") {
+        "a key or section stands here a second time"
+    } else if message.starts_with("string values must be quoted") {
+        "not valid TOML: text needs quotes"
+    } else {
+        "not valid TOML"
+    }
 }
 
 fn file_section(

@@ -5,11 +5,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::control::command::{Command, Outcome, Refusal};
+use crate::control::holder::holder;
 use crate::control::socket::SocketPath;
 
 /// How long an answer may take: a commit waits for the disk.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why a command had no answer.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,14 @@ pub enum Unreachable {
     /// No server listens: the command did not run.
     #[error("no server listens at the control socket: {0}")]
     Silent(io::Error),
+    /// Somebody holds the store and says nothing: stopped, or stuck.
+    #[error("the server did not answer within {} s, the command may have run: is it stopped? ({holder})", limit.as_secs())]
+    Stuck {
+        /// What the server says of itself in the lock file.
+        holder: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// The server took the command, but its answer did not arrive: it may have run.
     #[error("the server's answer did not arrive, the command may have run: {0}")]
     CutOff(#[from] io::Error),
@@ -27,14 +38,49 @@ pub enum Unreachable {
 /// # Errors
 /// [`Unreachable`]; what the server answers is in the inner result.
 pub fn ask(dir: &Path, command: &Command) -> Result<Result<Outcome, Refusal>, Unreachable> {
+    ask_within(TIME_LIMIT, dir, command)
+}
+
+fn ask_within(
+    limit: Duration,
+    dir: &Path,
+    command: &Command,
+) -> Result<Result<Outcome, Refusal>, Unreachable> {
     let connect = || UnixStream::connect(SocketPath::in_dir(dir)?.as_path());
     let mut stream = connect().map_err(Unreachable::Silent)?;
-    stream.set_read_timeout(Some(TIME_LIMIT))?;
-    stream.set_write_timeout(Some(TIME_LIMIT))?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_vec(command).map_err(io::Error::from)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
+    let mut answer = Zeroizing::new(String::new());
+    let asked = stream.write_all(&line).and_then(|()| BufReader::new(stream).read_line(&mut answer));
+    asked.map_err(|error| match error.kind() {
+        // Which of the two a time limit gives is the system's choice.
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            Unreachable::Stuck { holder: holder(dir).unwrap_or_default(), limit }
+        }
+        _ => Unreachable::CutOff(error),
+    })?;
     Ok(serde_json::from_str(&answer).map_err(io::Error::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_answer_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let _stopped = UnixListener::bind(dir.path().join("control.sock")).unwrap();
+        std::fs::write(dir.path().join("lock"), "pid 4711\n").unwrap();
+        let lock = File::open(dir.path().join("lock")).unwrap();
+        lock.lock().unwrap();
+        let asked = ask_within(Duration::from_millis(50), dir.path(), &Command::OrgsList);
+        let error = asked.map(|_| ()).unwrap_err();
+        assert!(matches!(error, Unreachable::Stuck { .. }), "{error}");
+        assert!(error.to_string().ends_with("(pid 4711)"), "{error}");
+    }
 }

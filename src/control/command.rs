@@ -154,9 +154,15 @@ pub async fn execute(vault: &Vault, command: Command) -> Result<Outcome, Refusal
     match command {
         Command::KeysCreate { org, environment, permissions, name, expires_in } => {
             let org = one_org(vault, org.as_deref()).await?;
+            let reach = environment.parse::<Reach>()?;
+            if let Reach::One(environment) = &reach
+                && !org.environments.contains(environment)
+            {
+                return Err(no_environment(environment, &org));
+            }
             let permissions = permissions.iter().map(|name| name.parse::<Permission>());
             let new = NewApiKey {
-                reach: environment.parse::<Reach>()?,
+                reach,
                 permissions: permissions.collect::<Result<Permissions, _>>()?,
                 name,
                 lifetime: expires_in.map(Duration::from_secs),
@@ -194,22 +200,40 @@ pub async fn execute(vault: &Vault, command: Command) -> Result<Outcome, Refusal
 
 /// A key's id is enough to name it, whichever organization's it is.
 async fn revoke(vault: &Vault, id: &str) -> Result<Outcome, Refusal> {
-    if let Ok(id) = id.parse::<Id>() {
-        for org in vault.orgs().await? {
-            match vault.revoke_api_key(org.id, id).await {
-                Ok(()) => return Ok(Outcome::KeyRevoked),
-                Err(Error::NotFound(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
+    let Ok(id) = id.parse::<Id>() else {
+        // Not repeated: it may be the key itself.
+        return Err(failed("a key is named by its id, 24 hex digits: `coffer keys list` shows it".into()));
+    };
+    for org in vault.orgs().await? {
+        match vault.revoke_api_key(org.id, id).await {
+            Ok(()) => return Ok(Outcome::KeyRevoked),
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::NotFound("API key").into())
+    Err(failed(format!("no API key has the id {id}")))
+}
+
+async fn find_org(vault: &Vault, named: &str) -> Result<Org, Refusal> {
+    vault.find_org(named).await.map_err(|error| match error {
+        Error::NotFound(_) => failed(format!("no organization `{}`", named.escape_debug())),
+        error => error.into(),
+    })
+}
+
+fn no_environment(environment: &Environment, org: &Org) -> Refusal {
+    let names: Vec<_> = org.environments.iter().map(Environment::as_str).collect();
+    failed(format!("no environment `{environment}`; there are: {}", names.join(", ")))
+}
+
+fn failed(message: String) -> Refusal {
+    Refusal { usage: false, message }
 }
 
 /// The organization that is named, or the only one there is.
 async fn one_org(vault: &Vault, named: Option<&str>) -> Result<Org, Refusal> {
     if let Some(named) = named {
-        return Ok(vault.find_org(named).await?);
+        return find_org(vault, named).await;
     }
     let mut orgs = vault.orgs().await?;
     if orgs.len() == 1 {
@@ -221,7 +245,7 @@ async fn one_org(vault: &Vault, named: Option<&str>) -> Result<Org, Refusal> {
 
 async fn some_orgs(vault: &Vault, named: Option<&str>) -> Result<Vec<Org>, Refusal> {
     match named {
-        Some(named) => Ok(vec![vault.find_org(named).await?]),
+        Some(named) => Ok(vec![find_org(vault, named).await?]),
         None => Ok(vault.orgs().await?),
     }
 }

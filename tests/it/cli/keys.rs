@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::support::{Server, Store, check_fields, check_id};
+use crate::support::{Server, Store, check_fields, check_id, finish};
 
 /// Runs `check` on a store that no server holds, and on one that is served.
 fn both(check: impl Fn(&Arc<Store>)) {
@@ -148,4 +148,55 @@ fn a_key_made_on_a_free_store_works_when_it_is_served() {
     let store = Store::new();
     let key = store.create_key(&["--environment", "production"]);
     store.serve().anonymous().key(&key).get("/env/definitions").send().ok();
+}
+
+#[test]
+fn a_refusal_names_what_was_asked_for() {
+    both(|store| {
+        let says = |args: &[&str], expected: &str| {
+            let line = store.coffer(args).failed();
+            assert_eq!(line, format!("error: {expected}"));
+        };
+        let none = "no environment `nope`; there are: test, production";
+        says(&["keys", "create", "--environment", "nope"], none);
+        says(&["keys", "list", "--org", "nobody"], "no organization `nobody`");
+        let unknown = "0123456789abcdef01234567";
+        says(&["keys", "revoke", unknown], &format!("no API key has the id {unknown}"));
+        let usage = store.coffer(["keys", "create", "--environment", "all,test"]).misused();
+        assert!(usage.contains("the name of one environment, or `all`"), "{usage}");
+        let line = store.coffer(["keys", "revoke", &store.test_key]).failed();
+        assert!(!line.contains(&store.test_key), "the key itself is not repeated: {line}");
+    });
+}
+
+#[test]
+fn people_are_told_that_a_key_is_shown_only_now() {
+    let store = Store::new();
+    let made = store.coffer(["keys", "create", "--environment", "test"]);
+    assert!(made.ok().contains("tk_") && made.stderr.contains("only now"), "{made:?}");
+    assert_eq!(store.coffer(["keys", "create", "--environment", "test", "--json"]).stderr, "");
+}
+
+#[test]
+fn a_key_that_could_not_be_shown_is_a_failure_that_says_what_to_do() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let store = Store::uninitialized(&crate::support::Config::new());
+    let run = |args: &[&str]| finish(store.command(args).stdout(full())).failed();
+    let line = run(&["init"]);
+    assert!(line.contains("`coffer keys list`") && line.contains("`coffer keys create`"), "{line}");
+    let line = run(&["keys", "create", "--environment", "test"]);
+    assert!(line.contains("`coffer keys revoke "), "{line}");
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_list_quietly() {
+    let store = Store::new();
+    let pipe = |args: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        finish(store.command(args).stdout(writer))
+    };
+    let finished = pipe(&["keys", "list"]);
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+    pipe(&["keys", "create", "--environment", "test"]).failed();
 }

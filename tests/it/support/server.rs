@@ -34,12 +34,12 @@ pub(crate) fn command() -> Command {
 #[track_caller]
 pub(crate) fn finish(command: &mut Command) -> Finished {
     let mut child = command.spawn().expect("the binary starts");
-    let stdout = drain(child.stdout.take().expect("piped"));
+    let stdout = child.stdout.take().map(drain);
     let stderr = drain(child.stderr.take().expect("piped"));
     let status = wait(&mut child).unwrap_or_else(|| panic!("still running: {command:?}"));
     Finished {
         code: status.code(),
-        stdout: stdout.join().expect("read to its end"),
+        stdout: stdout.map_or_else(String::new, |read| read.join().expect("read to its end")),
         stderr: stderr.join().expect("read to its end"),
     }
 }
