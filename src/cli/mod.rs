@@ -1,7 +1,7 @@
 //! The command line: one file a command. The only place that prints.
 
 mod failure;
-mod founding;
+mod init;
 mod operator;
 mod output;
 mod serve;
@@ -47,7 +47,7 @@ enum Command {
     /// Serve the API (the default command)
     Serve(serve::Arguments),
     /// Make the store, an organization, and an API key for each of its environments
-    Init(founding::Arguments),
+    Init(init::Arguments),
     /// API keys
     #[command(subcommand)]
     Keys(operator::Keys),
@@ -91,7 +91,7 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         .map_err(|error| Failure::Failed(error.to_string()))?;
     match command {
         None | Some(Command::Serve(_)) => serve::run(start),
-        Some(Command::Init(arguments)) => founding::run(&start, &arguments),
+        Some(Command::Init(arguments)) => init::run(&start, &arguments),
         Some(Command::Keys(keys)) => operator::run(&start, keys.asked()),
         Some(Command::Orgs(orgs)) => operator::run(&start, orgs.asked()),
         Some(Command::Environments(environments)) => operator::run(&start, environments.asked()),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{complain, json_line, say, say_json, say_table, show_once};
@@ -189,7 +190,7 @@ fn write(outcome: &Outcome, json: bool) -> Result<(), Failure> {
     match outcome {
         Outcome::Key(new) if json => show_once(&json_line(new)?, &lost(new)),
         Outcome::Key(new) => {
-            show_once(&format!("{}  {}", new.id, new.key), &lost(new))?;
+            show_once(&Zeroizing::new(format!("{}  {}", new.id, new.key.expose())), &lost(new))?;
             complain("The key is shown only now. Keep it where you keep passwords.");
             Ok(())
         }

@@ -7,10 +7,11 @@ use std::thread;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
 use crate::cli::starting::Start;
-use crate::cli::{founding, output};
+use crate::cli::{init, output};
 use crate::config::ListenAddress;
 use crate::control::{self, Listener};
 use crate::http::{self, Metrics};
@@ -60,9 +61,9 @@ async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {
     let Opened { vault, engine } = match vault::contents(start.dir())? {
         Contents::Store => start.open().await?,
         Contents::Nothing => {
-            let (opened, founded) = founding::found_default(&start).await?;
-            founded.say()?;
-            output::say(&first_request(&url, founded.test_key()))?;
+            let (opened, made) = init::create_default(&start).await?;
+            made.say()?;
+            output::say(&Zeroizing::new(first_request(&url, made.test_key())))?;
             opened
         }
     };

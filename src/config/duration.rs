@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// A century: beyond it lies a typing error, and arithmetic with times that could overflow.
-const MAX_SECONDS: u64 = 36_500 * 24 * 60 * 60;
+use crate::model::LONGEST_LIFETIME;
+
+const MAX_SECONDS: u64 = LONGEST_LIFETIME.as_secs();
 
 /// The text is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
 
 use crate::model::{ApiKey, Environment, Id, Org, OrgName, Permission, Permissions, Reach};
-use crate::vault::{Error, NewApiKey, Vault};
+use crate::vault::{ApiKeySecret, Error, NewApiKey, Vault};
 
 /// A command, as it travels. Its texts were valid where it was written; they are parsed again where it runs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,7 +83,35 @@ pub struct NewKey {
     #[serde(rename = "_id")]
     pub id: String,
     /// The key.
-    pub key: String,
+    pub key: KeyText,
+}
+
+/// The text of an API key on its way to whoever asked for it: wiped when dropped.
+pub struct KeyText(Zeroizing<String>);
+
+impl KeyText {
+    /// The key. The name is there to be seen in a review.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&ApiKeySecret> for KeyText {
+    fn from(secret: &ApiKeySecret) -> KeyText {
+        KeyText(Zeroizing::new(secret.expose().into()))
+    }
+}
+
+impl Serialize for KeyText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KeyText, D::Error> {
+        String::deserialize(deserializer).map(|text| KeyText(Zeroizing::new(text)))
+    }
 }
 
 /// An API key in a list.
@@ -168,7 +197,7 @@ pub async fn execute(vault: &Vault, command: Command) -> Result<Outcome, Refusal
                 lifetime: expires_in.map(Duration::from_secs),
             };
             let (key, secret) = vault.create_api_key(&org, new).await?;
-            Ok(Outcome::Key(NewKey { id: key.id.to_string(), key: secret.expose().into() }))
+            Ok(Outcome::Key(NewKey { id: key.id.to_string(), key: KeyText::from(&secret) }))
         }
         Command::KeysList { org } => {
             let mut rows = Vec::new();

@@ -11,6 +11,6 @@ mod server;
 mod socket;
 
 pub use client::{Unreachable, ask};
-pub use command::{Command, EnvironmentRow, KeyRow, NewKey, OrgRow, Outcome, Refusal, execute};
+pub use command::{Command, EnvironmentRow, KeyRow, KeyText, NewKey, OrgRow, Outcome, Refusal, execute};
 pub use holder::holder;
 pub use server::{Listener, Server};

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use zeroize::Zeroizing;
 
 use crate::control::command::{Command, Refusal, execute};
 use crate::control::socket::SocketPath;
@@ -122,7 +123,7 @@ async fn answer(stream: UnixStream, vault: &Vault, mut stopping: watch::Receiver
             message: "the running server does not know this command: is it of another release?".into(),
         }),
     };
-    let mut line = serde_json::to_vec(&result).map_err(io::Error::from)?;
+    let mut line = Zeroizing::new(serde_json::to_vec(&result).map_err(io::Error::from)?);
     line.push(b'\n');
     write.write_all(&line).await?;
     write.shutdown().await

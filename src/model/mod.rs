@@ -29,7 +29,7 @@ pub use id::{Id, IdGenerator};
 pub use name::Name;
 pub use org::{Org, OrgName};
 pub use scope::{Scope, Subject};
-pub use timestamp::Timestamp;
+pub use timestamp::{LONGEST_LIFETIME, Timestamp};
 pub use value::{Content, Value};
 
 /// Why a text is not what a field takes. The text itself is never part of the message.

@@ -1,9 +1,13 @@
 //! Points in time, to the millisecond.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+/// The longest time that anything may be set to live, a century: beyond it lies a typing error, and
+/// arithmetic with times that could overflow.
+pub const LONGEST_LIFETIME: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
 /// Milliseconds since 1970 in UTC. Written as RFC 3339: `2026-06-16T13:09:26.023Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::model::{Actor, ApiKey, Id, Org, Permission, Permissions, Reach, Timestamp};
+use crate::model::{Actor, ApiKey, Id, LONGEST_LIFETIME, Org, Permission, Permissions, Reach, Timestamp};
 use crate::store::{Batch, Tree, key, record};
 use crate::vault::{Caller, Error, Page, PageRequest, Vault};
 
@@ -46,8 +46,6 @@ impl fmt::Debug for ApiKeySecret {
 
 /// The longest name that a key takes, in bytes.
 const MAX_NAME_BYTES: usize = 128;
-/// The longest life that a key can be given, the same as the longest duration of the configuration.
-const MAX_LIFETIME: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
 impl Vault {
     /// The caller behind an API key.
@@ -109,7 +107,7 @@ impl Vault {
                 "name must be at most 128 bytes without control characters".into(),
             ));
         }
-        if new.lifetime.is_some_and(|lifetime| lifetime > MAX_LIFETIME) {
+        if new.lifetime.is_some_and(|lifetime| lifetime > LONGEST_LIFETIME) {
             return Err(Error::InvalidRequest("expires_in must be at most 36500 days".into()));
         }
         let mut random = Zeroizing::new([0; 32]);

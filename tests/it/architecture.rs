@@ -14,7 +14,7 @@ const IMPORTS: [(&str, &[&str]); 9] = [
     ("http", &["model", "crypto", "store", "vault"]),
     ("control", &["model", "crypto", "store", "vault"]),
     ("telemetry", &[]),
-    ("config", &["crypto", "telemetry"]),
+    ("config", &["model", "crypto", "telemetry"]),
     ("cli", &["model", "crypto", "store", "vault", "http", "control", "config", "telemetry"]),
 ];
 

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::starting::Start;
+use crate::control::KeyText;
 use crate::http;
 use crate::model::{OrgName, Permissions, Reach};
 use crate::vault::{self, Contents, NewApiKey, Opened, OpeningError, Vault};
@@ -30,9 +31,9 @@ const DEFAULT_ORG: &str = "default";
 
 /// A new organization and its first keys, shown this once.
 #[derive(Serialize)]
-pub(super) struct Founded {
+pub(super) struct Made {
     org_id: String,
-    api_keys: BTreeMap<String, String>,
+    api_keys: BTreeMap<String, KeyText>,
 }
 
 pub(super) fn run(start: &Start, arguments: &Arguments) -> Result<(), Failure> {
@@ -40,29 +41,29 @@ pub(super) fn run(start: &Start, arguments: &Arguments) -> Result<(), Failure> {
         if vault::contents(start.dir())? == Contents::Store {
             return Err(Failure::Failed(format!("there is a store in {} already", start.dir().display())));
         }
-        let (opened, founded) = found(start, arguments.org.clone()).await?;
+        let (opened, made) = create(start, arguments.org.clone()).await?;
         opened.engine.close().map_err(OpeningError::from)?;
-        if arguments.json { output::show_once(&output::json_line(&founded)?, LOST) } else { founded.say() }
+        if arguments.json { output::show_once(&output::json_line(&made)?, LOST) } else { made.say() }
     })
 }
 
 /// Makes the store with the organization `name` in it.
-pub(super) async fn found(start: &Start, name: OrgName) -> Result<(Opened, Founded), OpeningError> {
+pub(super) async fn create(start: &Start, name: OrgName) -> Result<(Opened, Made), OpeningError> {
     let kdf = start.config.encryption.kdf;
     vault::create(start.dir(), start.passphrase()?, kdf, start.policy(), async |vault| {
-        Founded::make(vault, name).await
+        Made::make(vault, name).await
     })
     .await
 }
 
 /// Makes the store as `serve` does where there is none.
-pub(super) async fn found_default(start: &Start) -> Result<(Opened, Founded), Failure> {
+pub(super) async fn create_default(start: &Start) -> Result<(Opened, Made), Failure> {
     let name = DEFAULT_ORG.parse::<OrgName>().map_err(|error| Failure::Failed(error.to_string()))?;
-    Ok(found(start, name).await?)
+    Ok(create(start, name).await?)
 }
 
-impl Founded {
-    async fn make(vault: &Vault, name: OrgName) -> Result<Founded, vault::Error> {
+impl Made {
+    async fn make(vault: &Vault, name: OrgName) -> Result<Made, vault::Error> {
         let org = vault.create_org(name).await?;
         let mut api_keys = BTreeMap::new();
         for environment in &org.environments {
@@ -73,21 +74,21 @@ impl Founded {
                 lifetime: None,
             };
             let (_, secret) = vault.create_api_key(&org, new).await?;
-            api_keys.insert(environment.to_string(), secret.expose().to_owned());
+            api_keys.insert(environment.to_string(), KeyText::from(&secret));
         }
-        Ok(Founded { org_id: org.id.to_string(), api_keys })
+        Ok(Made { org_id: org.id.to_string(), api_keys })
     }
 
     /// The key of the environment `test`.
     pub(super) fn test_key(&self) -> &str {
-        self.api_keys.get("test").map_or("", String::as_str)
+        self.api_keys.get("test").map_or("", KeyText::expose)
     }
 
     /// Writes the organization and its keys for people.
     pub(super) fn say(&self) -> Result<(), Failure> {
         let mut text = Zeroizing::new(format!("organization        {}\n", self.org_id));
         for (environment, key) in &self.api_keys {
-            text.push_str(&Zeroizing::new(format!("API key, {environment:10} {key}\n")));
+            text.push_str(&Zeroizing::new(format!("API key, {environment:10} {}\n", key.expose())));
         }
         text.push_str("The keys are shown only now. Keep them where you keep passwords.");
         output::show_once(&text, LOST)
