@@ -41,7 +41,8 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
         let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = error.response(&request_id);
         dress(response.headers_mut(), &request_id);
-        let line = Line { method: &method, route: "unknown", status: response.status(), request_id: &request_id };
+        let line =
+            Line { method: &method, route: "unknown", status: response.status(), request_id: &request_id };
         line.record(metrics.as_ref(), started);
         return Err(InternalError::from_response(error, response).into());
     };

@@ -27,7 +27,7 @@ use segment::{START, Segment};
 use spares::Spares;
 
 /// Bytes of writes that fit one frame; its length field holds eight times as much.
-pub(super) const GROUP_LIMIT: usize = 512 << 20;
+pub(super) const GROUP_LIMIT: usize = crate::store::MAX_BATCH_BYTES;
 
 /// The end of the journal, where frames are added.
 #[derive(Debug)]
