@@ -38,6 +38,21 @@ pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Syncs the files in a directory, and their names. Whoever copied them there may not have.
+pub(super) fn sync_files_in(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if std::fs::metadata(&path).is_ok_and(|file| file.is_file()) {
+            match File::open(&path).and_then(|file| file.sync_all()) {
+                // None of ours: we read all of those.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+                other => other?,
+            }
+        }
+    }
+    sync_dir(dir)
+}
+
 /// Puts a file of these bytes at `dir/name`, whole or not at all, also across a power cut.
 pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = dir.join(format!("{name}.new"));

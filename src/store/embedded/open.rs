@@ -42,6 +42,7 @@ pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenErro
         return Err(files.journal_too_short(last, files.base));
     }
     let belief = believe(&files, state.as_ref(), &boot, last)?;
+    files.settle(&end)?;
     let builder = Builder { files: &files, boot: &boot, last, tuning };
     let (index, place) = builder.index(belief)?;
     let journal_bytes = end.bytes;
@@ -95,6 +96,17 @@ impl Files {
             &newest,
             format_args!("the journal ends with commit {}, but commit {} was acknowledged", last.0, known.0),
         )
+    }
+
+    /// Makes what was read stable, before `state` or the index can say that it was there. So far some of it
+    /// may be in memory only: after a kill between a write and its sync, or after a restore.
+    fn settle(&self, end: &journal::End) -> Result<(), OpenError> {
+        journal::settle(end)?;
+        // The store's own directory too: for the keyring, without which the rest cannot be read.
+        for dir in [self.dir.clone(), self.dir.join(BASE_DIR), self.journal_dir()] {
+            files::sync_files_in(&dir).doing("sync the files in", &dir)?;
+        }
+        Ok(())
     }
 
     fn read_journal(

@@ -1,5 +1,6 @@
 //! The order of system calls: written, synced, visible, acknowledged.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ledger::{Ledger, define};
@@ -242,6 +243,37 @@ fn what_init_made_is_stable_before_it_says_so() {
             .any(|event| SYNCS.iter().any(|call| event.call == format!("{call}-end")) && event.path == path);
         assert!(synced, "{path} is synced after its last write");
     }
-    let directory = events.iter().any(|event| event.call == "fsync-end" && event.path == data);
-    assert!(directory, "the names in the store's directory are synced");
+    let synced =
+        |path: &Path| events.iter().any(|event| event.call == "fsync-end" && Path::new(&event.path) == path);
+    assert!(synced(Path::new(data)), "the names in the store's directory are synced");
+    assert!(synced(Path::new(data).parent().unwrap()), "the directory's own name is synced");
+}
+
+#[test]
+fn what_a_start_relies_on_is_stable_before_the_store_says_so() {
+    let store = Store::new();
+    let server = store.serve();
+    let definition = server.test().define_string("V", "org");
+    server.test().set(&definition, "v");
+    let store = server.kill();
+    // Built anew, and so noted in `state` as something that the journal is known to have.
+    std::fs::remove_dir_all(store.data().join("sled")).unwrap();
+    let data = store.data().canonicalize().unwrap();
+    let files =
+        [store.files_in("base"), store.files_in("journal"), vec![store.data().join("keyring")]].concat();
+    let files = files.into_iter().filter(|path| !path.to_string_lossy().contains("spare-"));
+    let files: Vec<PathBuf> = files.map(|path| path.canonicalize().unwrap()).collect();
+    assert!(files.len() >= 3, "{files:?}");
+
+    let Interposed { server, control } = interpose::serve(&store);
+    let events = control.events();
+    let noted = events.iter().position(|event| event.path.ends_with("/state.new")).expect("a new state");
+    let before = &events[..noted];
+    assert!(before.iter().any(|event| event.is_on_journal("write")), "the last frame is written again");
+    let directories = ["base", "journal", ""].map(|name| data.join(name).components().collect());
+    for path in files.into_iter().chain(directories) {
+        let synced = before.iter().any(|event| event.call == "fsync-end" && Path::new(&event.path) == path);
+        assert!(synced, "{} is synced: {before:#?}", path.display());
+    }
+    assert_eq!(server.test().resolve(&definition).send().ok()["value"], "v");
 }
