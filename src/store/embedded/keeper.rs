@@ -82,7 +82,8 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the keeper of a store whose newest base has `base_bytes`.
+    /// Starts the keeper of a store whose newest base has `base_bytes`. The journal was counted before: all
+    /// of it is in the index, as after a checkpoint.
     pub(super) fn start(shared: Arc<Shared>, base_bytes: u64, place: Place) -> std::io::Result<Keeper> {
         let desk = Arc::new(Desk::default());
         desk.base_at.store(base_at(&shared, base_bytes), Relaxed);
@@ -91,7 +92,7 @@ impl Keeper {
             desk: Arc::clone(&desk),
             place,
             noted: shared.applied(),
-            written: 0,
+            written: shared.counters.journal_written.load(Relaxed),
         };
         let waker = Waker { desk, shared };
         let thread = std::thread::Builder::new().name("store-keeper".into()).spawn(move || work.run())?;
