@@ -196,7 +196,26 @@ fn apply(index: &Index, accepted: &[Accepted<'_>]) -> sled::Result<()> {
     }))
 }
 
-/// The answers where what was accepted could not be written.
+/// The answers where what was accepted could not be written. Whatever was decided after the first of those
+/// batches was decided with them: a conflict may have been with one that never came to be.
 fn withdraw(decision: Decision<'_>, error: &Error) -> Vec<Answer> {
-    decision.answers.into_iter().map(|answer| answer.and_then(|_| Err(error.clone()))).collect()
+    let mut answers = decision.answers;
+    let first = answers.iter().position(Result::is_ok).unwrap_or(answers.len());
+    answers[first..].fill_with(|| Err(error.clone()));
+    answers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_decided_after_a_withdrawn_batch_is_withdrawn_with_it() {
+        let conflict = || Err(Error::Conflict);
+        let answers = vec![conflict(), Ok(Revision(4)), conflict(), Ok(Revision(5)), conflict()];
+        let answers = withdraw(Decision { answers, ..Decision::default() }, &Error::Full);
+        assert!(matches!(answers[0], Err(Error::Conflict)), "it conflicted with what is there");
+        assert!(answers[1..].iter().all(|answer| matches!(answer, Err(Error::Full))), "{answers:?}");
+        assert_eq!(answers.len(), 5);
+    }
 }
