@@ -1,6 +1,5 @@
 //! The one thread that writes: takes what is waiting, decides it, makes it durable, makes it visible.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Receiver;
@@ -14,6 +13,7 @@ use super::index::{Index, IndexWrite};
 use super::journal::{AppendError, FrameBuffer, Journal};
 use super::keeper::Waker;
 use super::queue::{Answer, Message, Submission, release};
+use super::quiet;
 use super::shared::Shared;
 use crate::store::{Batch, Error, Revision};
 
@@ -50,7 +50,7 @@ impl Committer {
         };
         std::thread::Builder::new().name("store-committer".into()).spawn(move || {
             let shared = Arc::clone(&committer.shared);
-            if catch_unwind(AssertUnwindSafe(|| committer.run())).is_err() {
+            if quiet::catch(|| committer.run()).is_err() {
                 // The queue is gone with it, so whoever waits is answered; this tells the others.
                 shared.fail("the committer panicked".into());
             }
@@ -66,8 +66,9 @@ impl Committer {
             }
             self.release(&group);
             // sled may panic on an index that is damaged underneath it. What was synced is safe in the
-            // journal; what the index holds now is unknown, so this is an end like a failed sync.
-            if catch_unwind(AssertUnwindSafe(|| self.commit(&mut group))).is_err() {
+            // journal; what the index holds now is unknown, so this is an end like a failed sync. Its message
+            // stays here, as it may show what a page holds.
+            if quiet::catch(|| self.commit(&mut group)).is_err() {
                 self.shared.fail("the index broke while a commit was applied".into());
             }
             // Whoever was not answered hears that the committer has ended: the outcome is not known.
