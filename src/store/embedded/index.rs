@@ -39,6 +39,8 @@ pub(super) struct Index {
     /// see groups whole.
     whole_groups: RwLock<()>,
     recent: Recent,
+    #[cfg(test)]
+    pub(super) trap: super::tests::trap::Trap,
 }
 
 /// One write, final.
@@ -80,6 +82,8 @@ impl Index {
             chunked,
             whole_groups: RwLock::new(()),
             recent: Recent::default(),
+            #[cfg(test)]
+            trap: super::tests::trap::Trap::default(),
         })
     }
 
@@ -194,15 +198,25 @@ impl Index {
     }
 
     fn apply_one(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
-        let tree = self.tree(write.tree);
         let new_chunks =
             write.value.filter(|value| value.len() > INLINE).map_or(0, |value| chunks(value.len()));
         let old_chunks = self.chunks_under(write.tree, write.key)?;
-        // Chunks go before the record that names them is replaced: if the process dies in between, the
-        // record is still there to say, at replay, which chunks there may be.
-        if old_chunks + new_chunks > 0 {
+        // The record names at all times at least the chunks that there are. If the process dies in between,
+        // the replay may have a third write to this key as the last, and knows by the record what to remove.
+        if new_chunks > old_chunks {
+            self.replace_head(write, scratch)?;
+            return self.replace_chunks(write, old_chunks, new_chunks);
+        }
+        if old_chunks > 0 {
             self.replace_chunks(write, old_chunks, new_chunks)?;
         }
+        self.replace_head(write, scratch)
+    }
+
+    fn replace_head(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
+        #[cfg(test)]
+        self.trap.step();
+        let tree = self.tree(write.tree);
         match write.value {
             Some(value) => {
                 encode(write.revision, value, scratch);
@@ -225,12 +239,16 @@ impl Index {
     fn replace_chunks(&self, write: IndexWrite<'_>, old: u32, new: u32) -> sled::Result<()> {
         let mut key = ChunkKey::new(write.tree, write.key);
         for number in new..old {
+            #[cfg(test)]
+            self.trap.step();
             self.overflow.remove(key.number(number))?;
         }
         if new > 0 {
             self.chunked[usize::from(u8::from(write.tree))].store(true, Ordering::Relaxed);
             let value = write.value.unwrap_or_default();
             for (number, part) in (0..).zip(value.chunks(INLINE)) {
+                #[cfg(test)]
+                self.trap.step();
                 self.overflow.insert(key.number(number), part)?;
             }
         }
@@ -311,5 +329,43 @@ fn unreadable(error: sled::Error) -> Error {
     match error {
         sled::Error::Corruption { .. } => Error::Damaged(format!("index: {error}")),
         other => Error::Unavailable(format!("index: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::embedded::quiet;
+
+    fn write(value: Option<&[u8]>) -> IndexWrite<'_> {
+        IndexWrite { tree: Tree::Values, key: b"k", value, revision: Revision(1) }
+    }
+
+    #[test]
+    fn a_replay_after_a_kill_in_the_middle_of_a_write_leaves_no_orphans() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(dir.path(), 8 << 20).unwrap();
+        let value = vec![7; 20_000];
+        let values = [None, Some(&value[..10]), Some(&value[..9000]), Some(&value[..])];
+        for before in values {
+            for torn in values {
+                for last in values {
+                    for writes in 0.. {
+                        index.load(&[write(before)]).unwrap();
+                        index.trap.set(writes);
+                        let killed = quiet::catch(|| index.load(&[write(torn)])).is_err();
+                        index.trap.clear();
+                        index.load(&[write(last)]).unwrap();
+                        let expected = last.filter(|v| v.len() > INLINE).map_or(0, |v| chunks(v.len()));
+                        let found = index.chunk_count();
+                        let lengths = [before, torn, last].map(|v| v.map(<[u8]>::len));
+                        assert_eq!(found, expected as usize, "{lengths:?}, killed after {writes} writes");
+                        if !killed {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
     }
 }

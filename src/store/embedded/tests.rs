@@ -2,6 +2,7 @@
 
 mod bases;
 mod opening;
+pub(super) mod trap;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
