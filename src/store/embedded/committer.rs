@@ -5,8 +5,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
-use tokio::sync::oneshot;
-
 use super::disk::Disk;
 use super::group::{self, Accepted, Decision};
 use super::index::{Index, IndexWrite};
@@ -15,7 +13,7 @@ use super::keeper::Waker;
 use super::queue::{Answer, Message, Submission, release};
 use super::quiet;
 use super::shared::Shared;
-use crate::store::{Batch, Error, Revision};
+use crate::store::{Error, Revision};
 
 /// The committer.
 #[derive(Debug)]
@@ -68,11 +66,11 @@ impl Committer {
             // sled may panic on an index that is damaged underneath it. What was synced is safe in the
             // journal; what the index holds now is unknown, so this is an end like a failed sync. Its message
             // stays here, as it may show what a page holds.
-            if quiet::catch(|| self.commit(&mut group)).is_err() {
-                self.shared.fail("the index broke while a commit was applied".into());
-            }
-            // Whoever was not answered hears that the committer has ended: the outcome is not known.
-            group.clear();
+            let answers = quiet::catch(|| self.commit(&group)).unwrap_or_else(|_| {
+                let error = self.fail("the index broke while a commit was applied".into());
+                group.iter().map(|_| Err(error.clone())).collect()
+            });
+            self.answer(group.drain(..), answers);
         }
     }
 
@@ -111,15 +109,9 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, group: &mut Vec<Submission>) {
-        let (batches, replies): (Vec<Batch>, Vec<_>) = group.drain(..).map(|s| (s.batch, s.reply)).unzip();
-        let answers = self.decide_and_write(&batches);
-        self.answer(replies, answers);
-    }
-
-    fn decide_and_write(&mut self, batches: &[Batch]) -> Vec<Answer> {
+    fn commit(&mut self, group: &[Submission]) -> Vec<Answer> {
         let shared = Arc::clone(&self.shared);
-        let all = |error: Error| batches.iter().map(|_| Err(error.clone())).collect();
+        let all = |error: Error| group.iter().map(|_| Err(error.clone())).collect();
         if let Some(error) = shared.failure() {
             return all(error);
         }
@@ -131,8 +123,9 @@ impl Committer {
         let decision = group::decide(
             &index,
             self.last,
-            batches
+            group
                 .iter()
+                .map(|submission| &submission.batch)
                 .map(|batch| if low && !batch.frees_space() { Err(Error::Full) } else { Ok(batch) }),
         );
         match self.write(&index, &decision.accepted) {
@@ -178,12 +171,12 @@ impl Committer {
         Error::Unavailable(why)
     }
 
-    fn answer(&self, replies: Vec<oneshot::Sender<Answer>>, answers: Vec<Answer>) {
+    fn answer(&self, group: impl Iterator<Item = Submission>, answers: Vec<Answer>) {
         let conflicts = answers.iter().filter(|answer| matches!(answer, Err(Error::Conflict))).count();
         self.shared.counters.conflicts.fetch_add(conflicts as u64, Relaxed);
-        for (reply, answer) in replies.into_iter().zip(answers) {
+        for (submission, answer) in group.zip(answers) {
             // Nobody listening any more is no error: the commit stands.
-            let _ = reply.send(answer);
+            let _ = submission.reply.send(answer);
         }
     }
 }
