@@ -7,7 +7,7 @@
 use std::ops::Bound;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use sled::IVec;
@@ -39,6 +39,8 @@ pub(super) struct Index {
     /// see groups whole.
     whole_groups: RwLock<()>,
     recent: Recent,
+    /// The last commit of which a reader may have seen something.
+    begun: AtomicU64,
     #[cfg(test)]
     pub(super) trap: super::tests::trap::Trap,
 }
@@ -82,6 +84,7 @@ impl Index {
             chunked,
             whole_groups: RwLock::new(()),
             recent: Recent::default(),
+            begun: AtomicU64::new(0),
             #[cfg(test)]
             trap: super::tests::trap::Trap::default(),
         })
@@ -181,7 +184,10 @@ impl Index {
         // Stable: the last write to a key stays the last. Neighbours then meet the same leaf in a row.
         writes.sort_by_key(IndexWrite::place);
         let mut scratch = Vec::with_capacity(HEAD + INLINE);
+        let newest = writes.iter().map(|write| write.revision.0).max().unwrap_or(0);
         let _whole = self.whole_groups.write();
+        // Before sled: a reader who sees what a commit deleted must find this too.
+        self.begun.fetch_max(newest, Ordering::Relaxed);
         for same_key in writes.chunk_by(|a, b| a.place() == b.place()) {
             if let Some(last) = same_key.last() {
                 self.recent.forget(last.tree, last.key);
@@ -253,6 +259,11 @@ impl Index {
             }
         }
         Ok(())
+    }
+
+    /// The last commit since the index was opened of which those who have read may have seen something.
+    pub(super) fn begun(&self) -> Revision {
+        Revision(self.begun.load(Ordering::Relaxed))
     }
 
     /// Notes that some of commit `revision` is in the index. Not where a replay may begin, as sled may have
