@@ -155,6 +155,15 @@ fn a_missing_segment_is_damage() {
 }
 
 #[test]
+fn a_segment_that_is_named_after_no_commit_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    Journal::create(dir.path(), INSTANCE, SEGMENT).unwrap();
+    let segment = &segments(dir.path())[0];
+    std::fs::rename(segment, segment.with_file_name("00000000000000000000.journal")).unwrap();
+    assert!(matches!(last(dir.path()), Err(OpenError::Damaged(_))));
+}
+
+#[test]
 fn a_damaged_header_and_a_stranger_are_refused() {
     let dir = journal_of(3);
     let path = &segments(dir.path())[0];
