@@ -4,13 +4,19 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::http::error::{ApiError, Code};
 use crate::http::query::Query;
 use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Precondition, SubjectIds, Tags, Vault};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const ENVIRONMENT: HeaderName = HeaderName::from_static("environment");
+/// Some proxies drop header names with underscores, so there are two spellings.
+const LINKED_ACCOUNT_ID: [HeaderName; 2] =
+    [HeaderName::from_static("linked_account_id"), HeaderName::from_static("linked-account-id")];
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -71,7 +77,7 @@ fn vault(request: &HttpRequest) -> Result<&Vault, ApiError> {
 }
 
 async fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
-    let mut keys = request.headers().get_all("x-api-key");
+    let mut keys = request.headers().get_all(API_KEY);
     match (keys.next(), keys.next()) {
         (Some(key), None) => {
             let key = key.to_str().map_err(|_| vault::Error::InvalidCredentials)?;
@@ -88,7 +94,7 @@ fn named_environment<'a>(
     request: &'a HttpRequest,
     query: &'a Query,
 ) -> Result<NamedEnvironment<'a>, ApiError> {
-    let mut headers = request.headers().get_all("environment");
+    let mut headers = request.headers().get_all(ENVIRONMENT);
     match (headers.next(), headers.next()) {
         (_, Some(_)) => Err(ApiError::invalid_request("environment stands twice in the header")),
         (header, None) => Ok(NamedEnvironment {
@@ -98,11 +104,10 @@ fn named_environment<'a>(
     }
 }
 
-/// The linked account and the workflow that head and query name. Some proxies drop header names with
-/// underscores, so there are two spellings.
+/// The linked account and the workflow that head and query name.
 pub(super) fn subject_ids(headers: &HeaderMap, query: &Query) -> Result<SubjectIds, ApiError> {
     let mut ids = SubjectIds::new();
-    for spelling in ["linked_account_id", "linked-account-id"] {
+    for spelling in LINKED_ACCOUNT_ID {
         for account in headers.get_all(spelling) {
             ids.name_account(account.as_bytes());
         }

@@ -9,11 +9,11 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpResponse};
 
 use crate::http::error::ApiError;
 use crate::http::metrics::Metrics;
@@ -30,14 +30,19 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     let started = Instant::now();
     let metrics = request.app_data::<Data<Metrics>>().cloned();
     let traffic = request.app_data::<Data<Traffic>>().cloned();
-    let _in_flight = traffic.as_ref().map(|traffic| traffic.begin());
+    if let Some(traffic) = &traffic {
+        traffic.begin();
+    }
     let request_id = request_id(request.headers().get(REQUEST_ID));
+    let method = request.method().clone();
     // Handlers and extractors answer their errors with a response that carries the error.
     let Some(answered) = unless_it_panics(next.call(request)).await else {
         tracing::error!(request_id, "a handler panicked");
         let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = error.response(&request_id);
-        tag(response.headers_mut(), &request_id);
+        dress(response.headers_mut(), &request_id);
+        let line = Line { method: &method, route: "unknown", status: response.status(), request_id: &request_id };
+        line.record(metrics.as_ref(), started);
         return Err(InternalError::from_response(error, response).into());
     };
     let response = answered?;
@@ -45,19 +50,24 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
         Some(shaped) => response.into_response(shaped).map_into_right_body(),
         None => response.map_into_left_body(),
     };
-    tag(response.headers_mut(), &request_id);
-    if traffic.as_ref().is_some_and(|traffic| traffic.is_stopping()) {
+    dress(response.headers_mut(), &request_id);
+    if traffic.is_some_and(|traffic| traffic.is_stopping()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    if let Some(metrics) = &metrics {
-        record(metrics, response.request(), response.status().as_u16(), &request_id, started);
-    }
+    let route = response.request().app_data::<RoutePattern>().map_or("unknown", |pattern| pattern.0);
+    let line = Line { method: &method, route, status: response.status(), request_id: &request_id };
+    line.record(metrics.as_ref(), started);
     Ok(response)
 }
 
-fn tag(headers: &mut HeaderMap, request_id: &str) {
+fn dress(headers: &mut HeaderMap, request_id: &str) {
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, value);
+    }
+    // The credential is no `Authorization` header, so a shared cache does not know that an answer is for
+    // one caller only.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
@@ -96,20 +106,30 @@ fn request_id(sent: Option<&HeaderValue>) -> String {
     }
 }
 
-/// One line a request. Never the path, which has ids in it, nor the query.
-fn record(metrics: &Metrics, request: &HttpRequest, status: u16, request_id: &str, started: Instant) {
-    let route = request.app_data::<RoutePattern>().map_or("unknown", |pattern| pattern.0);
-    let took = started.elapsed();
-    metrics.request(request.method(), route, status, took);
-    tracing::info!(
-        target: "coffer::access",
-        method = %request.method(),
-        route,
-        status,
-        duration_us = took.as_micros() as u64,
-        request_id,
-        "request"
-    );
+/// What is told of a request. Never the path, which has ids in it, nor the query.
+struct Line<'a> {
+    method: &'a Method,
+    route: &'static str,
+    status: StatusCode,
+    request_id: &'a str,
+}
+
+impl Line<'_> {
+    fn record(&self, metrics: Option<&Data<Metrics>>, started: Instant) {
+        let took = started.elapsed();
+        if let Some(metrics) = metrics {
+            metrics.request(self.method, self.route, self.status.as_u16(), took);
+        }
+        tracing::info!(
+            target: "coffer::access",
+            method = %self.method,
+            route = self.route,
+            status = self.status.as_u16(),
+            duration_us = took.as_micros() as u64,
+            request_id = self.request_id,
+            "request"
+        );
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +138,7 @@ mod tests {
     use actix_web::{App, test, web};
 
     use super::*;
+    use crate::store::embedded::Stats;
 
     async fn panicking() -> HttpResponse {
         panic!("with something secret")
@@ -125,8 +146,9 @@ mod tests {
 
     #[actix_web::test]
     async fn a_handler_that_panics_is_a_500_in_the_one_shape() {
-        let app =
-            App::new().wrap(from_fn(envelope)).route("/", web::get().to(panicking)).route("/ok", web::get());
+        let metrics = Data::new(Metrics::new(Stats::default));
+        let app = App::new().app_data(metrics.clone()).wrap(from_fn(envelope));
+        let app = app.route("/", web::get().to(panicking));
         let app = test::init_service(app).await;
         let request = test::TestRequest::get().uri("/").insert_header(("x-request-id", "mine")).to_request();
         let error = test::try_call_service(&app, request).await.err().map(|error| error.error_response());
@@ -138,5 +160,6 @@ mod tests {
         assert_eq!(body["error_code"], "INTERNAL_ERROR");
         assert_eq!(body["request_id"], "mine");
         assert!(!String::from_utf8_lossy(&text).contains("secret"));
+        assert!(metrics.text().contains("status=\"500\""), "it is counted");
     }
 }

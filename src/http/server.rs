@@ -60,6 +60,7 @@ pub fn serve(
     .workers(workers)
     .client_request_timeout(HEAD_TIME_LIMIT)
     .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(STOP_TIME_LIMIT.as_secs())
     .disable_signals();
     for listener in listeners {
         server = server.listen(listener)?;
@@ -70,13 +71,14 @@ pub fn serve(
 }
 
 impl Server {
-    /// Accepts no more, waits for the requests in flight, and closes.
+    /// Accepts no more, closes idle connections, and the others once their requests are answered whole.
     pub async fn stop(self) {
         self.handle.pause().await;
+        // The framework closes a connection that is idle at this moment without a word, though its client
+        // may have sent the next request: so whoever is busy asking is told to close first.
         self.traffic.stop();
-        // Whoever is not done by then has a request that hangs.
-        let _ = tokio::time::timeout(STOP_TIME_LIMIT, self.traffic.drained()).await;
-        self.handle.stop(false).await;
+        let _ = tokio::time::timeout(STOP_TIME_LIMIT, self.traffic.quiet()).await;
+        self.handle.stop(true).await;
         let _ = self.running.await;
     }
 }

@@ -1,32 +1,26 @@
-//! Which requests are in flight, so that a stop cuts none of them.
+//! Whether requests still arrive, so that a stop first tells whoever goes on asking.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How long nothing may be in flight, nor begin, before connections are cut: the last response needs a
-/// moment from its handler to the socket, and a request that has arrived one to its handler.
+/// How long no request may begin before idle connections are cut: one that has arrived needs a moment to
+/// its handler.
 const QUIET: Duration = Duration::from_millis(50);
 
 /// The requests of a server.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
-    in_flight: AtomicUsize,
     begun: AtomicU64,
     stopping: AtomicBool,
 }
 
-/// A request that has no response yet.
-pub(super) struct InFlight<'a>(&'a Traffic);
-
 impl Traffic {
-    /// Counts a request as in flight until what this returns is dropped.
-    pub(super) fn begin(&self) -> InFlight<'_> {
+    /// Counts a request.
+    pub(super) fn begin(&self) {
         self.begun.fetch_add(1, Ordering::SeqCst);
-        self.in_flight.fetch_add(1, Ordering::SeqCst);
-        InFlight(self)
     }
 
-    /// From now on responses end their connections: a client that goes on asking would hold up the stop.
+    /// From now on responses end their connections.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }
@@ -36,20 +30,14 @@ impl Traffic {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Waits until nothing has been in flight for a moment.
-    pub(super) async fn drained(&self) {
+    /// Waits until no request has begun for a moment.
+    pub(super) async fn quiet(&self) {
         loop {
             let begun = self.begun.load(Ordering::SeqCst);
             tokio::time::sleep(QUIET).await;
-            if self.in_flight.load(Ordering::SeqCst) == 0 && self.begun.load(Ordering::SeqCst) == begun {
+            if self.begun.load(Ordering::SeqCst) == begun {
                 return;
             }
         }
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }

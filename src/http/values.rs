@@ -1,6 +1,6 @@
 //! `/env/values` and `/env/value`: set, resolve, list, delete.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderValue};
+use actix_web::http::header::ETAG;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
@@ -100,9 +100,6 @@ pub(super) async fn resolve(
         vault.resolve_value(&at, definition, &ids).await?
     };
     let mut response = HttpResponse::Ok();
-    if matches!(resolved.shown, ShownContent::Revealed(_)) {
-        response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    }
     // The tag is for `If-Match`. It answers no `If-None-Match`: a rename, or a value that was deleted and
     // set again, shows something else under the same version.
     response.insert_header((ETAG, etag(resolved.found.value.version)));

@@ -119,7 +119,7 @@ impl TryFrom<u8> for Tree {
 
 /// The number of a commit: 1 for a store's first, then one more for each. All records that a batch wrote
 /// carry its revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Revision(pub u64);
 
 /// What stands under a key.

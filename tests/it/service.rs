@@ -212,3 +212,24 @@ fn the_binary_knows_its_version() {
     let version = finish(crate::support::command().arg("--version")).ok();
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
 }
+
+#[test]
+fn no_answer_may_be_kept_by_a_cache() {
+    let server = Server::start();
+    let client = server.test();
+    let definition = client.define_string("V", "org");
+    client.set(&definition, "v");
+    let answers = [
+        client.setting(&definition, "w").send(),
+        client.resolve(&definition).send(),
+        client.get("/env/values/org").send(),
+        client.get("/env/definitions").send(),
+        client.get("/admin/keys").send(),
+        client.get("/env/value/unknown").send(),
+        server.anonymous().get("/env/definitions").send(),
+        server.anonymous().at("GET", "/healthz").send(),
+    ];
+    for answer in answers {
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", answer.text());
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::store::Revision;
 
 /// What the engine did since it was opened, and where it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Batches accepted.
     pub commits: u64,

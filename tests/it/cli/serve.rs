@@ -263,6 +263,25 @@ fn an_idle_connection_does_not_delay_the_end() {
 }
 
 #[test]
+fn a_large_answer_that_is_under_way_arrives_whole() {
+    let server = Server::start();
+    let client = server.test();
+    let value = "v".repeat(65_536);
+    for number in 0..300 {
+        client.set(&client.define_string(&format!("V{number}"), "org"), &value);
+    }
+    let mut connection = Connection::open(server.address()).unwrap();
+    connection.write(&client.get("/env/values/org").query("limit", "1000").encode()).unwrap();
+    // More than the sockets hold, so most of it waits for its reader.
+    std::thread::sleep(Duration::from_millis(500));
+    server.signal("TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    let response = connection.read("GET").expect("the answer comes whole");
+    assert_eq!(response.ok()["docs"].as_array().map(Vec::len), Some(300));
+    assert_eq!(server.ended().code, Some(0));
+}
+
+#[test]
 fn clients_that_go_on_asking_are_told_to_close_and_no_answer_is_cut() {
     let server = Server::start();
     let address = server.address();

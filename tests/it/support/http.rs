@@ -169,7 +169,7 @@ impl Request {
         Connection::open(self.address)?.exchange(&self)
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut head =
             format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.target, self.address).into_bytes();
         for (name, value) in &self.headers {
