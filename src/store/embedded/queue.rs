@@ -75,13 +75,12 @@ impl Queue {
 
     fn reserve(&self, weight: usize) -> Result<(), Error> {
         let counters = &self.shared.counters;
-        let before = counters.queue_bytes.fetch_add(weight as u64, Relaxed);
+        let bound = self.shared.tuning.queue_bytes;
+        // What waits counts, not what comes: else a large batch would have to find the queue nearly empty,
+        // which under load it never is.
+        let enter = |waiting| (waiting < bound).then_some(waiting + weight as u64);
+        counters.queue_bytes.fetch_update(Relaxed, Relaxed, enter).map_err(|_| Error::Busy)?;
         counters.queue_depth.fetch_add(1, Relaxed);
-        // A batch larger than the bound must be able to go, so it may find the queue empty.
-        if before > 0 && before + weight as u64 > self.shared.tuning.queue_bytes {
-            release(&self.shared, weight);
-            return Err(Error::Busy);
-        }
         Ok(())
     }
 }
