@@ -10,6 +10,7 @@ mod read;
 mod source;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub const KEYS: &[&str] = &[
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--listen`.
-    pub listen: Option<String>,
+    pub listen: Option<ListenAddress>,
     /// `--data`, relative to the working directory.
     pub data: Option<PathBuf>,
 }
@@ -197,14 +198,20 @@ impl Config {
         read::config(Sources::gather(file, Path::new(DEFAULT_FILE), overrides, env)?)
     }
 
-    /// Whether a server may start with this.
+    /// Whether the passphrase is the one that everyone knows.
+    pub fn has_sample_passphrase(&self) -> bool {
+        self.encryption.passphrase.as_ref().is_some_and(Passphrase::is_sample)
+    }
+
+    /// Whether a server may listen on `addresses`, which are what `server.listen` was looked up to be: a
+    /// name that is looked up a second time may be another address.
     ///
     /// # Errors
     ///
-    /// When it would listen beyond this machine with the passphrase that everyone knows.
-    pub fn check_serve(&self) -> Result<(), ConfigError> {
-        let sample = self.encryption.passphrase.as_ref().is_some_and(Passphrase::is_sample);
-        if sample && !self.server.listen.is_loopback() {
+    /// When one of them lies beyond this machine and the passphrase is the one that everyone knows.
+    pub fn check_listening(&self, addresses: &[SocketAddr]) -> Result<(), ConfigError> {
+        let beyond = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
+        if self.has_sample_passphrase() && addresses.iter().any(beyond) {
             return Err(ConfigError::SamplePassphrase { listen: self.server.listen.clone() });
         }
         Ok(())

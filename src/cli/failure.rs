@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::control::Refusal;
+use crate::store::embedded::OpenError;
 use crate::vault::OpeningError;
 
 /// Why a command did not do what it was asked for.
@@ -35,6 +36,12 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
         Failure::Failed(error.to_string())
     }
 }

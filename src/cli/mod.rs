@@ -12,8 +12,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Overrides;
-use crate::telemetry::LogFormat;
+use crate::config::{ListenAddress, Overrides};
+use crate::telemetry::{self, LogFormat, LogLevel};
+use failure::Failure;
 use starting::Start;
 
 /// Scoped configuration and secrets on a machine of your own: one binary, no database.
@@ -24,9 +25,18 @@ struct Arguments {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// The store's directory, instead of storage.path
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+
     /// How log lines are written: text or json
     #[arg(long, global = true, value_name = "FORMAT", value_parser = log_format)]
     log_format: Option<LogFormat>,
+
+    // Without a command, which is `serve`.
+    /// Where to listen, instead of server.listen
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<ListenAddress>,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -53,28 +63,38 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     // Exits with 0 for --help and with 2 for bad usage.
-    let Arguments { config, log_format, command } = Arguments::parse();
+    let arguments = Arguments::parse();
     // Whatever is created, by us or by a library, is for nobody else's eyes.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    let start = |overrides: Overrides| Start::load(config.as_deref(), overrides, log_format);
-    let done = match command.unwrap_or_else(|| Command::Serve(serve::Arguments::default())) {
-        Command::Serve(arguments) => start(arguments.overrides()).and_then(serve::run),
-        Command::Init(arguments) => {
-            start(Overrides::default()).and_then(|start| founding::run(&start, &arguments))
-        }
-        Command::Keys(keys) => {
-            start(Overrides::default()).and_then(|start| operator::run(&start, keys.asked()))
-        }
-        Command::Orgs(orgs) => {
-            start(Overrides::default()).and_then(|start| operator::run(&start, orgs.asked()))
-        }
-        Command::Environments(environments) => {
-            start(Overrides::default()).and_then(|start| operator::run(&start, environments.asked()))
-        }
-    };
-    match done {
+    match carry_out(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+fn carry_out(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { config, data, log_format, listen, command } = arguments;
+    let listen = match &command {
+        None => listen,
+        Some(Command::Serve(serve)) => serve.listen.clone().or(listen),
+        Some(_) if listen.is_some() => return Err(Failure::Usage("--listen is for `serve` only".into())),
+        Some(_) => None,
+    };
+    let start = Start::load(config.as_deref(), Overrides { listen, data }, log_format)?;
+    let level = match &command {
+        None | Some(Command::Serve(_)) => start.config.log.level,
+        // Only what went wrong: whoever runs a command waits for its outcome, not for a report.
+        Some(_) => LogLevel::Warn,
+    };
+    // Dropped at the end of this function, so what was logged stands before the error that ends the command.
+    let _log = telemetry::init(start.config.log.format, level)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    match command {
+        None | Some(Command::Serve(_)) => serve::run(start),
+        Some(Command::Init(arguments)) => founding::run(&start, &arguments),
+        Some(Command::Keys(keys)) => operator::run(&start, keys.asked()),
+        Some(Command::Orgs(orgs)) => operator::run(&start, orgs.asked()),
+        Some(Command::Environments(environments)) => operator::run(&start, environments.asked()),
     }
 }
 

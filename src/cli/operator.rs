@@ -12,7 +12,6 @@ use crate::config::parse_duration;
 use crate::control::{self, Command, Outcome, Unreachable};
 use crate::http;
 use crate::model::{Environment, OrgName, Permission, Reach};
-use crate::store::embedded::OpenError;
 use crate::vault::OpeningError;
 
 /// `coffer keys`
@@ -170,15 +169,7 @@ pub(super) fn run(start: &Start, asked: Asked) -> Result<(), Failure> {
 /// Runs a command on a store that no server holds.
 fn here(start: &Start, command: Command) -> Result<Outcome, Failure> {
     http::block_on(async {
-        let opened = match start.open().await {
-            Err(OpeningError::Engine(OpenError::Missing(dir) | OpenError::Unfinished(dir))) => {
-                return Err(Failure::Failed(format!(
-                    "there is no store in {}: make one with `coffer init`",
-                    dir.display()
-                )));
-            }
-            opened => opened?,
-        };
+        let opened = start.open().await?;
         let outcome = control::execute(&opened.vault, command).await;
         opened.engine.close().map_err(OpeningError::from)?;
         Ok(outcome?)

@@ -1,7 +1,7 @@
 //! `coffer serve`: the server, from the first line of its configuration to the last flush.
 
-use std::net::TcpListener;
-use std::path::PathBuf;
+use std::io;
+use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 
@@ -11,37 +11,26 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::failure::Failure;
 use crate::cli::starting::Start;
 use crate::cli::{founding, output};
-use crate::config::Overrides;
-use crate::control::Listener;
+use crate::config::ListenAddress;
+use crate::control::{self, Listener};
 use crate::http::{self, Metrics};
-use crate::store::embedded::Embedded;
-use crate::telemetry;
+use crate::store::embedded::{Embedded, OpenError};
 use crate::vault::{self, Contents, Opened, OpeningError};
 
 /// Arguments of `serve`.
-#[derive(Args, Default)]
+#[derive(Args)]
 pub(super) struct Arguments {
     /// Where to listen, instead of server.listen
     #[arg(long, value_name = "ADDR")]
-    listen: Option<String>,
-
-    /// The store's directory, instead of storage.path
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-}
-
-impl Arguments {
-    pub(super) fn overrides(&self) -> Overrides {
-        Overrides { listen: self.listen.clone(), data: self.data.clone() }
-    }
+    pub(super) listen: Option<ListenAddress>,
 }
 
 pub(super) fn run(start: Start) -> Result<(), Failure> {
-    start.config.check_serve()?;
     // The listener first: where the port is taken, no store is made or opened.
     let listener = bind(&start)?;
-    let _log = telemetry::init(start.config.log.format, start.config.log.level)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    if start.config.has_sample_passphrase() {
+        tracing::warn!("the passphrase is the sample, which everyone knows: choose your own for a new store");
+    }
     for key in start.config.without_effect() {
         tracing::warn!(key, "this release does not act on this setting yet");
     }
@@ -50,7 +39,19 @@ pub(super) fn run(start: Start) -> Result<(), Failure> {
 
 fn bind(start: &Start) -> Result<TcpListener, Failure> {
     let listen = &start.config.server.listen;
-    TcpListener::bind(listen).map_err(Failure::io(&format!("listen on {listen}")))
+    let doing = format!("listen on {listen}");
+    let addresses: Vec<_> = listen.to_socket_addrs().map_err(Failure::io(&doing))?.collect();
+    start.config.check_listening(&addresses)?;
+    TcpListener::bind(addresses.as_slice()).map_err(|error| {
+        if error.kind() != io::ErrorKind::AddrInUse {
+            return Failure::io(&doing)(error);
+        }
+        match control::holder(start.dir()) {
+            // Most likely it has the port too, and it is what this server would meet next.
+            Some(holder) => OpenError::Held { holder }.into(),
+            None => Failure::Failed(format!("cannot {doing}: {error}; choose another with --listen")),
+        }
+    })
 }
 
 async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {
@@ -69,26 +70,29 @@ async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::io("listen to SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("listen to SIGINT"))?;
     let control = Listener::bind(start.dir()).map_err(Failure::io("make the control socket"))?;
-    let control = tokio::spawn(control.serve(vault.clone()));
+    let control = control.serve(vault.clone());
     engine
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    let server =
+    let mut server =
         http::serve(vec![listener], vault, metrics(&engine), workers).map_err(Failure::io("serve"))?;
     output::say(&format!("listening on {url}"))?;
     tracing::info!(address = %address, "listening");
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let failed = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        error = server.failed() => Some(error),
+    };
     tracing::info!("stopping");
-    server.stop().await;
-    control.abort();
-    let _ = control.await;
+    if failed.is_none() {
+        tokio::join!(server.stop(), control.stop());
+    } else {
+        control.stop().await;
+    }
     engine.close().map_err(OpeningError::from)?;
-    Ok(())
+    failed.map_or(Ok(()), |error| Err(Failure::io("go on serving")(error)))
 }
 
 fn metrics(engine: &Arc<Embedded>) -> Metrics {

@@ -6,7 +6,7 @@ use crate::cli::failure::Failure;
 use crate::config::{Config, Overrides};
 use crate::crypto::Passphrase;
 use crate::telemetry::LogFormat;
-use crate::vault::{self, Opened, OpeningError, Policy};
+use crate::vault::{self, Contents, Opened, OpeningError, Policy};
 
 /// The configuration of this run.
 pub(super) struct Start {
@@ -41,8 +41,14 @@ impl Start {
         }
     }
 
-    /// Opens the store.
-    pub(super) async fn open(&self) -> Result<Opened, OpeningError> {
-        vault::open(self.dir(), self.passphrase()?, self.policy()).await
+    /// Opens the store. That there is none is said first: a passphrase would not help.
+    pub(super) async fn open(&self) -> Result<Opened, Failure> {
+        match vault::contents(self.dir())? {
+            Contents::Store => Ok(vault::open(self.dir(), self.passphrase()?, self.policy()).await?),
+            Contents::Nothing => Err(Failure::Failed(format!(
+                "there is no store in {}: make one with `coffer init`",
+                self.dir().display()
+            ))),
+        }
     }
 }

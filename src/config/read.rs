@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
+use super::address;
 use super::error::Origin;
 use super::source::{Found, Raw, Sources};
 use super::{Config, ConfigError, InvalidDuration, Limits, parse_duration};
@@ -16,7 +17,6 @@ use crate::crypto::{KdfParameters, Passphrase};
 /// More than any passphrase, and less than what a device file would give.
 const MAX_PASSPHRASE_FILE: u64 = 64 * 1024;
 
-const ADDRESS: &str = "host:port, such as 127.0.0.1:8080";
 const NUMBER_AS_DURATION: &str = "a number and s, m, h or d in quotes, such as \"24h\": from 1s to 36500d";
 
 pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
@@ -24,7 +24,7 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     let (floor, cap) = (KdfParameters::FLOOR, KdfParameters::CAP);
     let read = &mut sources;
 
-    text(read, "server.listen", ADDRESS, &mut config.server.listen)?;
+    text(read, "server.listen", address::EXPECTED, &mut config.server.listen)?;
     // The default lies beside the file too.
     config.storage.path = read.directory.join(&config.storage.path);
     path(read, "storage.path", &mut config.storage.path)?;

@@ -83,7 +83,8 @@ impl Sources {
 
 fn flag_layer(overrides: Overrides) -> Layer {
     let flag = |name, text: OsString| Found { origin: Origin::Flag(name), raw: text.into() };
-    let listen = overrides.listen.map(|text| ("server.listen", flag("--listen", text.into())));
+    let listen =
+        overrides.listen.map(|address| ("server.listen", flag("--listen", address.to_string().into())));
     let data = overrides.data.map(|path| ("storage.path", flag("--data", path.into())));
     listen.into_iter().chain(data).collect()
 }

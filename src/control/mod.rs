@@ -6,9 +6,11 @@
 
 mod client;
 mod command;
+mod holder;
 mod server;
 mod socket;
 
 pub use client::{Unreachable, ask};
 pub use command::{Command, EnvironmentRow, KeyRow, NewKey, OrgRow, Outcome, Refusal, execute};
-pub use server::Listener;
+pub use holder::holder;
+pub use server::{Listener, Server};

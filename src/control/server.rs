@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::control::command::{Command, Refusal, execute};
 use crate::control::socket::SocketPath;
@@ -15,6 +17,8 @@ use crate::vault::Vault;
 
 /// How long a client may take to say what it wants.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// How long commands may take to finish once the server stops.
+const STOP_TIME_LIMIT: Duration = Duration::from_secs(30);
 /// The longest command, in bytes.
 const MAX_COMMAND_BYTES: u64 = 64 * 1024;
 
@@ -41,14 +45,25 @@ impl Listener {
         Ok(Listener { listener, path })
     }
 
-    /// Answers until it is dropped.
-    pub async fn serve(self, vault: Vault) {
+    /// Begins to answer.
+    pub fn serve(self, vault: Vault) -> Server {
+        let (stop, stopping) = watch::channel(());
+        Server { stop, running: tokio::spawn(self.run(vault, stopping)) }
+    }
+
+    async fn run(self, vault: Vault, mut stopping: watch::Receiver<()>) {
+        let mut answers = JoinSet::new();
         loop {
-            match self.listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = answers.join_next() => continue,
+                _ = stopping.changed() => break,
+            };
+            match accepted {
                 Ok((stream, _)) => {
-                    let vault = vault.clone();
-                    tokio::spawn(async move {
-                        if let Err(error) = answer(stream, &vault).await {
+                    let (vault, stopping) = (vault.clone(), stopping.clone());
+                    answers.spawn(async move {
+                        if let Err(error) = answer(stream, &vault, stopping).await {
                             tracing::warn!(%error, "a control connection failed");
                         }
                     });
@@ -59,6 +74,27 @@ impl Listener {
                 }
             }
         }
+        drop(self);
+        // A key that is made and never shown is one that nobody knows of.
+        let all = async { while answers.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_TIME_LIMIT, all).await.is_err() {
+            tracing::warn!("a command was cut off: it may have run");
+        }
+    }
+}
+
+/// The control socket at work.
+pub struct Server {
+    /// Dropped to stop.
+    stop: watch::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl Server {
+    /// Takes no more commands, and waits for those that were taken.
+    pub async fn stop(self) {
+        drop(self.stop);
+        let _ = self.running.await;
     }
 }
 
@@ -69,11 +105,16 @@ impl Drop for Listener {
     }
 }
 
-async fn answer(stream: UnixStream, vault: &Vault) -> io::Result<()> {
+async fn answer(stream: UnixStream, vault: &Vault, mut stopping: watch::Receiver<()>) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut read = BufReader::new(read.take(MAX_COMMAND_BYTES));
-    tokio::time::timeout(TIME_LIMIT, read.read_line(&mut line)).await??;
+    tokio::select! {
+        // A command that has arrived is carried out, also when the server stops at this moment.
+        biased;
+        read = tokio::time::timeout(TIME_LIMIT, read.read_line(&mut line)) => read??,
+        _ = stopping.changed() => return Ok(()),
+    };
     let result = match serde_json::from_str::<Command>(&line) {
         Ok(command) => execute(vault, command).await,
         Err(_) => Err(Refusal {

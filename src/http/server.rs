@@ -71,6 +71,16 @@ pub fn serve(
 }
 
 impl Server {
+    /// Waits until the server ends though nobody stopped it, and says why. Without this the process would
+    /// go on and answer nobody.
+    pub async fn failed(&mut self) -> io::Error {
+        match (&mut self.running).await {
+            Ok(Ok(())) => io::Error::other("the server ended by itself"),
+            Ok(Err(error)) => error,
+            Err(panic) => io::Error::other(panic),
+        }
+    }
+
     /// Accepts no more, closes idle connections, and the others once their requests are answered whole.
     pub async fn stop(self) {
         self.handle.pause().await;
@@ -80,5 +90,30 @@ impl Server {
         let _ = tokio::time::timeout(STOP_TIME_LIMIT, self.traffic.quiet()).await;
         self.handle.stop(true).await;
         let _ = self.running.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::crypto::{KdfParameters, Keyring, Passphrase};
+    use crate::store::memory::Memory;
+    use crate::vault::Policy;
+
+    #[test]
+    fn a_server_that_ends_by_itself_is_noticed() {
+        let failed = block_on(async {
+            let passphrase = Passphrase::from("a passphrase for tests".to_owned());
+            let (keyring, _) = Keyring::create(&passphrase, KdfParameters::FLOOR, [7; 16]).unwrap();
+            let policy = Policy { strict_accounts: false, max_value_bytes: 65_536 };
+            let vault = Vault::open(Arc::new(Memory::new()), keyring, policy).await.unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut server = serve(vec![listener], vault, Metrics::new(Default::default), 1).unwrap();
+            server.handle.stop(true).await;
+            tokio::time::timeout(Duration::from_secs(10), server.failed()).await
+        });
+        assert_eq!(failed.unwrap().to_string(), "the server ended by itself");
     }
 }

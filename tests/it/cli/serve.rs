@@ -1,8 +1,7 @@
 //! `coffer serve`: starting, being ready, being refused, stopping.
 
-use std::io::Read;
 use std::net::TcpListener;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::support::{Config, Connection, Server, Store, eventually, interpose};
@@ -19,6 +18,13 @@ fn serve_is_the_default_command() {
     let store = Store::new();
     let server = Server::spawn(&store, store.command::<[&str; 0]>([]));
     server.test().get("/env/definitions").send().ok();
+}
+
+#[test]
+fn the_default_command_takes_the_flags_of_serve() {
+    let store = Store::new();
+    let server = Server::spawn(&store, store.command(["--listen", "127.0.0.2:0"]));
+    assert_eq!(server.address().ip().to_string(), "127.0.0.2");
 }
 
 #[test]
@@ -56,8 +62,13 @@ fn an_empty_store_is_initialized_and_its_keys_are_printed_once() {
 #[test]
 fn a_second_server_on_a_held_store_names_the_holder() {
     let server = Server::start();
-    let line = server.store().refuses_to_serve();
-    assert!(line.contains(&server.pid().to_string()), "it names the holder: {line}");
+    // By default both have the same port; with another, the store is what they meet.
+    let same = server.address().to_string();
+    for address in [same.as_str(), "127.0.0.1:0"] {
+        let line = server.store().coffer(["serve", "--listen", address]).failed();
+        let holder = format!("(pid {}, serving http://{})", server.pid(), server.address());
+        assert!(line.contains("in use by another process") && line.contains(&holder), "{line}");
+    }
     server.test().get("/env/definitions").send().ok();
     assert_eq!(server.anonymous().at("GET", "/readyz").send().status, 200);
 }
@@ -69,7 +80,7 @@ fn a_busy_port_is_one_line_and_changes_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let line = store.coffer(["serve", "--listen", &address]).failed();
-    assert!(line.contains(&address), "{line}");
+    assert!(line.contains(&address) && line.ends_with("choose another with --listen"), "{line}");
     let after = store.files();
     let names = |files: &[(std::path::PathBuf, Vec<u8>)]| {
         files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>()
@@ -227,7 +238,10 @@ fn the_sample_passphrase_stays_on_loopback() {
         assert!(line.contains("sample"), "{line}");
         store.check_unchanged(&before, "refused");
     }
-    store.serve().stop();
+    let server = store.serve();
+    server.signal("TERM");
+    let log = server.ended().stderr;
+    assert!(log.contains(" WARN ") && log.contains("the passphrase is the sample"), "{log}");
     let own = Store::new();
     let server = Server::spawn(&own, own.command(["serve", "--listen", "0.0.0.0:0"]));
     drop(server);
@@ -330,58 +344,4 @@ fn what_is_in_flight_is_finished_before_the_end() {
     assert_eq!(server.ended().code, Some(0));
     let server = store.serve();
     assert_eq!(server.test().resolve(&definition).send().ok()["value"], "in flight");
-}
-
-#[test]
-fn the_control_socket_is_for_the_owner_and_one_left_behind_does_no_harm() {
-    let server = Server::start();
-    let socket = server.store().data().join("control.sock");
-    let metadata = std::fs::symlink_metadata(&socket).unwrap();
-    assert!(metadata.file_type().is_socket());
-    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
-    let store = server.kill();
-    assert!(socket.exists(), "a killed server leaves it");
-    let listed = store.coffer(["orgs", "list", "--json"]).ok();
-    assert!(listed.contains(&store.org));
-    let server = store.serve();
-    assert!(server.store().coffer(["orgs", "list", "--json"]).ok().contains(&server.store().org));
-    server.stop();
-}
-
-#[test]
-fn it_works_under_a_path_longer_than_a_sockets_limit() {
-    let deep = format!("{}/{}/{}", "a".repeat(80), "b".repeat(80), "c".repeat(80));
-    let config = Config::new().text("storage", "path", &deep);
-    let made = Store::uninitialized(&config);
-    std::fs::create_dir_all(made.root().join(format!("{}/{}", "a".repeat(80), "b".repeat(80)))).unwrap();
-    let store = std::sync::Arc::new(made);
-    let org = store.coffer(["init", "--json"]).json()["org_id"].as_str().unwrap().to_owned();
-    let server = store.serve();
-    assert!(store.coffer(["orgs", "list", "--json"]).ok().contains(&org));
-    store.coffer(["environments", "add", "staging"]).ok();
-    let store = server.kill();
-    let server = store.serve();
-    assert!(store.coffer(["environments", "list", "--json"]).ok().contains("staging"));
-    server.stop();
-}
-
-#[test]
-fn the_control_socket_answers_nonsense_with_nothing_worse() {
-    use std::io::Write;
-    use std::os::unix::net::UnixStream;
-
-    let server = Server::start();
-    let socket = server.store().data().join("control.sock");
-    for bytes in
-        [&b""[..], b"\n", b"nonsense\n", b"{}\n", b"[1,2,3]\n", &[0xff; 4096], b"GET / HTTP/1.1\r\n\r\n"]
-    {
-        let mut stream = UnixStream::connect(&socket).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        let _ = stream.write_all(bytes);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
-        let _ = stream.read(&mut [0; 1024]);
-    }
-    let _silent = UnixStream::connect(&socket).unwrap();
-    server.store().coffer(["orgs", "list"]).ok();
-    server.test().get("/env/definitions").send().ok();
 }
