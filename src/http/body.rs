@@ -54,7 +54,10 @@ impl Body {
     /// Reads the body as a JSON object.
     pub(super) async fn fields(self) -> Result<Fields, ApiError> {
         if !self.is_json {
-            return Err(ApiError::new(Code::UnsupportedMediaType, "the body must be application/json"));
+            return Err(ApiError::new(
+                Code::UnsupportedMediaType,
+                "the body must be sent with content-type: application/json",
+            ));
         }
         let bytes = tokio::time::timeout(TIME_LIMIT, self.read())
             .await

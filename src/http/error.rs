@@ -85,7 +85,7 @@ impl ApiError {
     }
 
     pub(super) fn unknown_route() -> ApiError {
-        ApiError::new(Code::ResourceNotFound, "no such route")
+        ApiError::new(Code::ResourceNotFound, "no such route; /docs describes those that there are")
     }
 
     /// What stands for a failure that a layer below found in its own words, which may quote the request.

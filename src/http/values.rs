@@ -102,7 +102,7 @@ pub(super) async fn resolve(
     let mut response = HttpResponse::Ok();
     // The tag is for `If-Match`. It answers no `If-None-Match`: a rename, or a value that was deleted and
     // set again, shows something else under the same version.
-    response.insert_header((ETAG, etag(resolved.found.value.version)));
+    response.insert_header((ETAG, etag(resolved.version)));
     Ok(response.json(ResolvedBody::from(&resolved)))
 }
 
@@ -121,25 +121,20 @@ struct ResolvedBody<'a> {
 
 impl<'a> From<&'a ResolvedValue> for ResolvedBody<'a> {
     fn from(resolved: &'a ResolvedValue) -> ResolvedBody<'a> {
-        let found = &resolved.found;
         ResolvedBody {
-            value: shown_text(&resolved.shown),
-            encrypted: found.is_encrypted(),
-            name: Text(&found.definition.name),
-            scope: Text(found.definition.scope),
-            variable_definition_id: Text(found.definition.id),
-            environment: Text(&found.address.environment),
-            version: found.value.version,
-            updated_at: Text(found.value.updated_at),
+            value: match &resolved.shown {
+                ShownContent::Plain(text) => text,
+                ShownContent::Redacted => REDACTED,
+                ShownContent::Revealed(text) => text.expose_str().unwrap_or_default(),
+            },
+            encrypted: resolved.encrypted,
+            name: Text(&resolved.definition.name),
+            scope: Text(resolved.definition.scope),
+            variable_definition_id: Text(resolved.definition.id),
+            environment: Text(&resolved.address.environment),
+            version: resolved.version,
+            updated_at: Text(resolved.updated_at),
         }
-    }
-}
-
-fn shown_text(shown: &ShownContent) -> &str {
-    match shown {
-        ShownContent::Plain(text) => text,
-        ShownContent::Redacted => REDACTED,
-        ShownContent::Revealed(text) => text.expose_str().unwrap_or_default(),
     }
 }
 
@@ -199,24 +194,27 @@ struct ListedDefinition {
 
 impl From<ResolvedValue> for ListedValue {
     fn from(resolved: ResolvedValue) -> ListedValue {
-        let value = shown_text(&resolved.shown).into();
-        let FoundValue { address, definition, value: stored } = resolved.found;
+        let ResolvedValue { id, address, definition, encrypted, .. } = resolved;
         ListedValue {
-            _id: Text(stored.id),
+            _id: Text(id),
             variable_definition_id: ListedDefinition {
                 _id: Text(definition.id),
                 name: Text(definition.name),
                 scope: Text(definition.scope),
                 var_format: Text(definition.format),
-                encrypted: definition.encrypted,
+                encrypted,
             },
-            value,
+            value: match resolved.shown {
+                ShownContent::Plain(text) => text,
+                // Nothing reveals in a list.
+                ShownContent::Redacted | ShownContent::Revealed(_) => REDACTED.into(),
+            },
             linked_account_id: address.subject.linked_account().cloned().map(Text),
             workflow_id: address.subject.workflow().cloned().map(Text),
             environment: Text(address.environment),
-            version: stored.version,
-            created_at: Text(stored.created_at),
-            updated_at: Text(stored.updated_at),
+            version: resolved.version,
+            created_at: Text(resolved.created_at),
+            updated_at: Text(resolved.updated_at),
         }
     }
 }

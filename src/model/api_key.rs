@@ -60,9 +60,10 @@ impl Permissions {
     /// No permission.
     pub const NONE: Permissions = Permissions(0);
     /// Every permission.
-    pub const ALL: Permissions = Permissions(31);
+    pub const ALL: Permissions =
+        Permissions::DEFAULT.with(Permission::Manage).with(Permission::Reveal).with(Permission::Admin);
     /// What a key gets unless told otherwise: `read` and `write`.
-    pub const DEFAULT: Permissions = Permissions(3);
+    pub const DEFAULT: Permissions = Permissions::NONE.with(Permission::Read).with(Permission::Write);
 
     /// This set and `permission`.
     #[must_use]

@@ -162,7 +162,14 @@ pub struct Batch {
     requirements: Vec<Requirement>,
     writes: Vec<Write>,
     frees_space: bool,
+    weight: usize,
 }
+
+/// The largest batch that an engine takes, by [`Batch::weight`].
+pub const MAX_BATCH_BYTES: usize = 512 << 20;
+
+/// What framing may add to each part of a batch.
+const FRAMING: usize = 16;
 
 impl Batch {
     /// A batch that requires nothing and changes nothing.
@@ -174,14 +181,18 @@ impl Batch {
     /// Requires that nothing stands under `key`.
     #[must_use]
     pub fn require_absent(mut self, tree: Tree, key: impl Into<Vec<u8>>) -> Batch {
-        self.requirements.push(Requirement::Absent(tree, key.into()));
+        let key = key.into();
+        self.weight += key.len() + FRAMING;
+        self.requirements.push(Requirement::Absent(tree, key));
         self
     }
 
     /// Requires that `key` holds what commit `revision` wrote.
     #[must_use]
     pub fn require_version(mut self, tree: Tree, key: impl Into<Vec<u8>>, revision: Revision) -> Batch {
-        self.requirements.push(Requirement::Version(tree, key.into(), revision));
+        let key = key.into();
+        self.weight += key.len() + FRAMING;
+        self.requirements.push(Requirement::Version(tree, key, revision));
         self
     }
 
@@ -197,21 +208,27 @@ impl Batch {
     /// Puts `value` under `key`.
     #[must_use]
     pub fn put(mut self, tree: Tree, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Batch {
-        self.writes.push(Write::Put(tree, key.into(), value.into()));
+        let (key, value) = (key.into(), value.into());
+        self.weight += key.len() + value.len() + FRAMING;
+        self.writes.push(Write::Put(tree, key, value));
         self
     }
 
     /// Deletes what stands under `key`, if anything does.
     #[must_use]
     pub fn delete(mut self, tree: Tree, key: impl Into<Vec<u8>>) -> Batch {
-        self.writes.push(Write::Delete(tree, key.into()));
+        let key = key.into();
+        self.weight += key.len() + FRAMING;
+        self.writes.push(Write::Delete(tree, key));
         self
     }
 
     /// Adds `amount` to the counter under `key`.
     #[must_use]
     pub fn add(mut self, tree: Tree, key: impl Into<Vec<u8>>, amount: i64) -> Batch {
-        self.writes.push(Write::Add(tree, key.into(), amount));
+        let key = key.into();
+        self.weight += key.len() + size_of::<i64>() + FRAMING;
+        self.writes.push(Write::Add(tree, key, amount));
         self
     }
 
@@ -232,6 +249,12 @@ impl Batch {
     #[must_use]
     pub fn writes(&self) -> &[Write] {
         &self.writes
+    }
+
+    /// An upper bound of the bytes that the batch takes in a journal.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight + FRAMING
     }
 
     /// Whether the change is accepted while free disk is low.

@@ -102,6 +102,9 @@ impl Vault {
         {
             return Err(Error::InvalidRequest("environment names none of the organization's".into()));
         }
+        if new.permissions == Permissions::NONE {
+            return Err(Error::InvalidRequest("permissions must name at least one".into()));
+        }
         if new.name.len() > MAX_NAME_BYTES || new.name.chars().any(char::is_control) {
             return Err(Error::InvalidRequest(
                 "name must be at most 128 bytes without control characters".into(),

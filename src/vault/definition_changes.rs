@@ -115,10 +115,8 @@ impl Vault {
         batch: Batch,
     ) -> Result<Batch, Error> {
         let sealing = changed.encrypted && !old.encrypted;
-        let (values, mut batch) = self.values_of(caller.org(), old.id, batch).await?;
         let mut misfits = 0_u64;
-        for (at, seen) in values {
-            let value = seen.noun;
+        let batch = self.plan_each_value(caller.org(), old.id, batch, |mut batch, at, value| {
             if sealing && !caller.reaches(&at.environment) {
                 return Err(Error::Forbidden(
                     "the definition has values in an environment that this key does not open",
@@ -132,7 +130,9 @@ impl Vault {
                 let sealed = Value { content, ..value };
                 batch = batch.put(Tree::Values, key::value(&at), record::encode(&sealed)?);
             }
-        }
+            Ok(batch)
+        });
+        let batch = batch.await?;
         match misfits {
             0 => Ok(batch),
             1 => Err(Error::InvalidRequest(format!("1 value does not fit the format {}", changed.format))),
@@ -197,38 +197,39 @@ impl Vault {
             .add(Tree::Counters, key::definitions_counter(org, None), -1)
             .add(Tree::Counters, key::definitions_counter(org, Some(definition.scope)), -1)
             .freeing_space();
-        let (values, mut batch) = self.values_of(org, definition.id, batch).await?;
-        for (at, seen) in &values {
+        let batch = self.plan_each_value(org, definition.id, batch, |batch, at, value| {
             if !caller.reaches(&at.environment) {
                 return Err(Error::Forbidden(
                     "the definition has values in an environment that this key does not open",
                 ));
             }
-            batch = batch
-                .delete(Tree::Values, key::value(at))
-                .delete(Tree::DefinitionValues, key::definition_value(at))
-                .delete(Tree::ValueIds, key::value_id(org, seen.noun.id))
-                .add(Tree::Counters, key::values_counter(org, &at.environment, &at.subject), -1);
-        }
-        Ok(batch.delete(Tree::Counters, key::definition_values_counter(org, definition.id)))
+            Ok(batch
+                .delete(Tree::Values, key::value(&at))
+                .delete(Tree::DefinitionValues, key::definition_value(&at))
+                .delete(Tree::ValueIds, key::value_id(org, value.id))
+                .add(Tree::Counters, key::values_counter(org, &at.environment, &at.subject), -1))
+        });
+        Ok(batch.await?.delete(Tree::Counters, key::definition_values_counter(org, definition.id)))
     }
 
-    /// Every value of a definition; `batch` then requires that these are still all, and unchanged.
-    async fn values_of(
+    /// Lets `plan` add to `batch` what is to become of each value of a definition. The batch then requires
+    /// that these are still all, and unchanged.
+    async fn plan_each_value(
         &self,
         org: Id,
         definition: Id,
         mut batch: Batch,
-    ) -> Result<(Vec<(Address, Seen<Value>)>, Batch), Error> {
+        mut plan: impl FnMut(Batch, Address, Value) -> Result<Batch, Error>,
+    ) -> Result<Batch, Error> {
         let counter_key = key::definition_values_counter(org, definition);
         let (_, counted) = self.counter(&counter_key).await?;
         batch = batch.require_unchanged(Tree::Counters, counter_key, counted);
         let prefix = key::definition_value_prefix(org, definition);
-        let (mut values, mut after) = (Vec::new(), None::<Vec<u8>>);
+        let mut after = None::<Vec<u8>>;
         loop {
             let step =
                 self.0.engine.scan(Tree::DefinitionValues, &prefix, after.as_deref(), SCAN_STEP).await?;
-            let Some(last) = step.last() else { return Ok((values, batch)) };
+            let Some(last) = step.last() else { return Ok(batch) };
             after = Some(last.key.clone());
             for found in &step {
                 let at = key::parse_definition_value(&found.key)?;
@@ -236,7 +237,10 @@ impl Vault {
                 // One that is gone since the scan has changed the counter: the batch will not hold.
                 let Some(seen) = self.get::<Value>(Tree::Values, &value_key).await? else { continue };
                 batch = batch.require_version(Tree::Values, value_key, seen.revision);
-                values.push((at, seen));
+                batch = plan(batch, at, seen.noun)?;
+            }
+            if batch.weight() > store::MAX_BATCH_BYTES {
+                return Err(store::Error::TooLarge.into());
             }
             tokio::task::yield_now().await;
         }

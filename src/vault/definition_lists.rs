@@ -15,7 +15,7 @@ pub struct DefinitionFilter {
     scope: Option<Scope>,
     format: Option<Format>,
     pattern: Option<Regex>,
-    names: Option<Vec<Name>>,
+    names: Option<BTreeSet<Name>>,
     /// Whether the filters contradict each other.
     impossible: bool,
 }
@@ -137,7 +137,7 @@ impl Vault {
     async fn named_definitions(
         &self,
         org: Id,
-        names: &[Name],
+        names: &BTreeSet<Name>,
         filter: &DefinitionFilter,
         page: PageRequest,
     ) -> Result<Page<Definition>, Error> {
@@ -148,6 +148,7 @@ impl Vault {
                     self.get::<Id>(Tree::DefinitionNames, &key::definition_name(org, scope, name)).await?;
                 ids.extend(found.map(|seen| seen.noun));
             }
+            tokio::task::yield_now().await;
         }
         let mut all = Vec::new();
         for id in ids {

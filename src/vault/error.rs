@@ -20,7 +20,7 @@ pub enum Error {
     #[error("a definition of this name exists in scope {0}")]
     DuplicateDefinition(Scope),
     /// The definition has values, and deleting them was not asked for.
-    #[error("the definition has {0} values; force=true deletes them too")]
+    #[error("the definition still has values ({0}); force=true deletes them too")]
     DefinitionInUse(u64),
     /// A precondition did not hold.
     #[error("the value's version is not the one that was required")]

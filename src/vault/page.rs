@@ -38,10 +38,11 @@ impl PageRequest {
         let limit = limit.map_or(Some(10), |text| plain_integer(text, Self::MAX_LIMIT));
         Ok(PageRequest {
             page: page.ok_or_else(|| {
-                Error::InvalidRequest("page must be an integer from 1 to 2147483647".into())
+                Error::InvalidRequest(format!("page must be an integer from 1 to {}", Self::MAX_PAGE))
             })?,
-            limit: limit
-                .ok_or_else(|| Error::InvalidRequest("limit must be an integer from 1 to 1000".into()))?,
+            limit: limit.ok_or_else(|| {
+                Error::InvalidRequest(format!("limit must be an integer from 1 to {}", Self::MAX_LIMIT))
+            })?,
         })
     }
 
@@ -87,12 +88,24 @@ impl PageRequest {
             skip -= step as u64;
             tokio::task::yield_now().await;
         }
-        Ok(engine.scan(tree, prefix, after.as_deref(), self.limit()).await?)
+        let mut records = Vec::new();
+        while records.len() < self.limit() {
+            let step = (self.limit() - records.len()).min(SCAN_STEP);
+            let after = records.last().map(|last: &Record| last.key.as_slice()).or(after.as_deref());
+            let mut read = engine.scan(tree, prefix, after, step).await?;
+            let ended = read.len() < step;
+            records.append(&mut read);
+            if ended {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(records)
     }
 }
 
 /// How many records are read at once where many are: other requests get their turn in between.
-pub(super) const SCAN_STEP: usize = 512;
+pub(super) const SCAN_STEP: usize = 256;
 
 fn plain_integer(text: &str, max: u32) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');

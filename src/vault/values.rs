@@ -21,8 +21,20 @@ pub struct FoundValue {
 
 /// A value as its reader may see it.
 pub struct ResolvedValue {
-    /// The value.
-    pub found: FoundValue,
+    /// The value's id.
+    pub id: Id,
+    /// Where it lives.
+    pub address: Address,
+    /// What it is of.
+    pub definition: Definition,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// How often it was set.
+    pub version: u64,
+    /// When it was set first.
+    pub created_at: Timestamp,
+    /// When it was set last.
+    pub updated_at: Timestamp,
     /// What is shown of its content.
     pub shown: ShownContent,
 }
@@ -57,11 +69,18 @@ impl FoundValue {
     }
 
     fn redacted(self) -> ResolvedValue {
-        let shown = match &self.value.content {
-            Content::Plain(text) if !self.is_encrypted() => ShownContent::Plain(text.clone()),
+        self.show(|content, encrypted| match content {
+            Content::Plain(text) if !encrypted => ShownContent::Plain(text),
             _ => ShownContent::Redacted,
-        };
-        ResolvedValue { found: self, shown }
+        })
+    }
+
+    fn show(self, shown: impl FnOnce(Content, bool) -> ShownContent) -> ResolvedValue {
+        let encrypted = self.is_encrypted();
+        let FoundValue { address, definition, value } = self;
+        let Value { id, content, version, created_at, updated_at, .. } = value;
+        let shown = shown(content, encrypted);
+        ResolvedValue { id, address, definition, encrypted, version, created_at, updated_at, shown }
     }
 }
 
@@ -105,7 +124,7 @@ impl Vault {
             }
         };
         self.record_reveal(at, value.id).await?;
-        Ok(ResolvedValue { found, shown: ShownContent::Revealed(text) })
+        Ok(found.show(|_, _| ShownContent::Revealed(text)))
     }
 
     async fn find_value(

@@ -12,7 +12,7 @@
 //!         12  …  payload: postcard of (tree, key, revision, value) for each record
 //! trailer  0  4  zero
 //!          4  8  number of records
-//!         12  8  highest revision of a record
+//!         12  8  reached: the last commit of which it may show something
 //!         20  4  CRC-32C of the file up to here
 //! ```
 //!
@@ -20,7 +20,8 @@
 //! start in part. That does no harm: the journal from the start on is kept, and holds final values, so
 //! replaying it puts every key that a later commit touched to where that commit left it. Keys that none
 //! touched are as they were at the start. Only a replay to the end of the journal makes a base whole, so
-//! its trailer says which commit that end must reach at least.
+//! its trailer says which commit that end must reach at least. No record tells that: a commit may show in
+//! what it deleted.
 
 mod reader;
 
@@ -70,8 +71,8 @@ pub(super) struct BaseRecord<'a> {
 pub(super) struct Summary {
     /// The commit up to which it is complete.
     pub(super) start: Revision,
-    /// The highest revision of a record in it.
-    pub(super) highest: Revision,
+    /// The last commit of which it may show something.
+    pub(super) reached: Revision,
     /// Number of records.
     pub(super) records: u64,
     /// Its size.
@@ -114,8 +115,13 @@ pub(super) fn create_empty(dir: &Path, instance: Instance) -> io::Result<()> {
     files::create_dir(dir)?;
     let start = Revision(0);
     let mut writer = Writer::begin(&dir.join(TEMPORARY), instance, start)?;
-    writer.finish()?;
+    writer.finish(start)?;
     place(dir, start)
+}
+
+/// Removes the base that a process was writing when it died.
+pub(super) fn remove_unfinished(dir: &Path) -> io::Result<()> {
+    files::remove_file(&dir.join(TEMPORARY))
 }
 
 /// Writes, verifies and places a base that is complete up to `start`, a commit that the index has.
@@ -130,7 +136,7 @@ pub(super) fn write(
     let written = write_temporary(&temporary, instance, start, index, stop);
     if written.is_err() {
         // Half a base would only take space.
-        files::remove_file(&temporary)?;
+        remove_unfinished(dir)?;
     }
     let summary = written?;
     place(dir, start)?;
@@ -148,9 +154,26 @@ fn write_temporary(
     for tree in Tree::ALL {
         writer.write_tree(tree, index, stop)?;
     }
-    writer.finish()?;
+    writer.finish(start.max(index.begun()))?;
     forget_cached(path)?;
-    read(path, instance, start, &mut |_| Ok(())).map_err(WriteError::Verify)
+    verify(path, instance, start, stop)
+}
+
+/// Reads a base to its end, unless it is time to stop.
+pub(super) fn verify(
+    path: &Path,
+    instance: Instance,
+    start: Revision,
+    stop: &AtomicBool,
+) -> Result<Summary, WriteError> {
+    let stopped = || stop.load(Ordering::Relaxed);
+    let go_on = &mut |_: &[BaseRecord<'_>]| {
+        if stopped() { Err(damaged(path, "it was not read to its end")) } else { Ok(()) }
+    };
+    match read(path, instance, start, go_on) {
+        Err(_) if stopped() => Err(WriteError::Stopped),
+        other => other.map_err(WriteError::Verify),
+    }
 }
 
 /// Asks the kernel to drop its copy, so that verifying reads what the disk has.
@@ -259,10 +282,11 @@ impl Writer {
         Ok(())
     }
 
-    fn finish(&mut self) -> io::Result<()> {
+    fn finish(&mut self, reached: Revision) -> io::Result<()> {
+        let reached = reached.max(self.highest);
         let mut trailer = [0; TRAILER];
         trailer[4..12].copy_from_slice(&self.records.to_le_bytes());
-        trailer[12..20].copy_from_slice(&self.highest.0.to_le_bytes());
+        trailer[12..20].copy_from_slice(&reached.0.to_le_bytes());
         let crc = crc32c::crc32c_append(self.crc, &trailer[..20]);
         trailer[20..24].copy_from_slice(&crc.to_le_bytes());
         self.out.write_all(&trailer)?;
@@ -294,8 +318,8 @@ pub(super) fn read(
         highest = chunk.iter().map(|record| record.revision).fold(highest, Revision::max);
         visit(&chunk)?;
     }
-    reader.trailer(records, highest)?;
-    Ok(Summary { start, highest, records, bytes: reader.bytes })
+    let reached = reader.trailer(records, highest)?;
+    Ok(Summary { start, reached, records, bytes: reader.bytes })
 }
 
 /// Checks that `path` begins as the base of this store that starts at `start`.

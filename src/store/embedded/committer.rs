@@ -1,12 +1,9 @@
 //! The one thread that writes: takes what is waiting, decides it, makes it durable, makes it visible.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
-
-use tokio::sync::oneshot;
 
 use super::disk::Disk;
 use super::group::{self, Accepted, Decision};
@@ -14,8 +11,9 @@ use super::index::{Index, IndexWrite};
 use super::journal::{AppendError, FrameBuffer, Journal};
 use super::keeper::Waker;
 use super::queue::{Answer, Message, Submission, release};
+use super::quiet;
 use super::shared::Shared;
-use crate::store::{Batch, Error, Revision};
+use crate::store::{Error, Revision};
 
 /// The committer.
 #[derive(Debug)]
@@ -50,7 +48,7 @@ impl Committer {
         };
         std::thread::Builder::new().name("store-committer".into()).spawn(move || {
             let shared = Arc::clone(&committer.shared);
-            if catch_unwind(AssertUnwindSafe(|| committer.run())).is_err() {
+            if quiet::catch(|| committer.run()).is_err() {
                 // The queue is gone with it, so whoever waits is answered; this tells the others.
                 shared.fail("the committer panicked".into());
             }
@@ -66,12 +64,13 @@ impl Committer {
             }
             self.release(&group);
             // sled may panic on an index that is damaged underneath it. What was synced is safe in the
-            // journal; what the index holds now is unknown, so this is an end like a failed sync.
-            if catch_unwind(AssertUnwindSafe(|| self.commit(&mut group))).is_err() {
-                self.shared.fail("the index broke while a commit was applied".into());
-            }
-            // Whoever was not answered hears that the committer has ended: the outcome is not known.
-            group.clear();
+            // journal; what the index holds now is unknown, so this is an end like a failed sync. Its message
+            // stays here, as it may show what a page holds.
+            let answers = quiet::catch(|| self.commit(&group)).unwrap_or_else(|_| {
+                let error = self.fail("the index broke while a commit was applied".into());
+                group.iter().map(|_| Err(error.clone())).collect()
+            });
+            self.answer(group.drain(..), answers);
         }
     }
 
@@ -110,15 +109,9 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, group: &mut Vec<Submission>) {
-        let (batches, replies): (Vec<Batch>, Vec<_>) = group.drain(..).map(|s| (s.batch, s.reply)).unzip();
-        let answers = self.decide_and_write(&batches);
-        self.answer(replies, answers);
-    }
-
-    fn decide_and_write(&mut self, batches: &[Batch]) -> Vec<Answer> {
+    fn commit(&mut self, group: &[Submission]) -> Vec<Answer> {
         let shared = Arc::clone(&self.shared);
-        let all = |error: Error| batches.iter().map(|_| Err(error.clone())).collect();
+        let all = |error: Error| group.iter().map(|_| Err(error.clone())).collect();
         if let Some(error) = shared.failure() {
             return all(error);
         }
@@ -130,8 +123,9 @@ impl Committer {
         let decision = group::decide(
             &index,
             self.last,
-            batches
+            group
                 .iter()
+                .map(|submission| &submission.batch)
                 .map(|batch| if low && !batch.frees_space() { Err(Error::Full) } else { Ok(batch) }),
         );
         match self.write(&index, &decision.accepted) {
@@ -177,12 +171,12 @@ impl Committer {
         Error::Unavailable(why)
     }
 
-    fn answer(&self, replies: Vec<oneshot::Sender<Answer>>, answers: Vec<Answer>) {
+    fn answer(&self, group: impl Iterator<Item = Submission>, answers: Vec<Answer>) {
         let conflicts = answers.iter().filter(|answer| matches!(answer, Err(Error::Conflict))).count();
         self.shared.counters.conflicts.fetch_add(conflicts as u64, Relaxed);
-        for (reply, answer) in replies.into_iter().zip(answers) {
+        for (submission, answer) in group.zip(answers) {
             // Nobody listening any more is no error: the commit stands.
-            let _ = reply.send(answer);
+            let _ = submission.reply.send(answer);
         }
     }
 }
@@ -196,7 +190,26 @@ fn apply(index: &Index, accepted: &[Accepted<'_>]) -> sled::Result<()> {
     }))
 }
 
-/// The answers where what was accepted could not be written.
+/// The answers where what was accepted could not be written. Whatever was decided after the first of those
+/// batches was decided with them: a conflict may have been with one that never came to be.
 fn withdraw(decision: Decision<'_>, error: &Error) -> Vec<Answer> {
-    decision.answers.into_iter().map(|answer| answer.and_then(|_| Err(error.clone()))).collect()
+    let mut answers = decision.answers;
+    let first = answers.iter().position(Result::is_ok).unwrap_or(answers.len());
+    answers[first..].fill_with(|| Err(error.clone()));
+    answers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_decided_after_a_withdrawn_batch_is_withdrawn_with_it() {
+        let conflict = || Err(Error::Conflict);
+        let answers = vec![conflict(), Ok(Revision(4)), conflict(), Ok(Revision(5)), conflict()];
+        let answers = withdraw(Decision { answers, ..Decision::default() }, &Error::Full);
+        assert!(matches!(answers[0], Err(Error::Conflict)), "it conflicted with what is there");
+        assert!(answers[1..].iter().all(|answer| matches!(answer, Err(Error::Full))), "{answers:?}");
+        assert_eq!(answers.len(), 5);
+    }
 }

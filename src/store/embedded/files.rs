@@ -5,9 +5,27 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Creates a directory that only its owner can enter; fine where it already exists.
+/// Creates a directory that only its owner can enter, and those above it that are missing; their names are
+/// durable when this returns. Fine where it already exists.
 pub(super) fn create_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    if !parent.try_exists()? {
+        create_dir(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => sync_dir(parent),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
+            // Whoever made it may have died before this. Or it is an administrator's, in a place that we may
+            // not even read: then its name is not ours to sync, and no reason to fail.
+            let _ = sync_dir(parent);
+            Ok(())
+        }
+        Err(e) => Err(e),
+    }
 }
 
 /// Creates an empty file that only its owner can read, in place of one that may be there.
@@ -18,6 +36,21 @@ pub(super) fn create_file(path: &Path) -> io::Result<File> {
 /// Makes the names in a directory durable: without it a synced file can be gone after a power cut.
 pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Syncs the files in a directory, and their names. Whoever copied them there may not have.
+pub(super) fn sync_files_in(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if std::fs::metadata(&path).is_ok_and(|file| file.is_file()) {
+            match File::open(&path).and_then(|file| file.sync_all()) {
+                // None of ours: we read all of those.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+                other => other?,
+            }
+        }
+    }
+    sync_dir(dir)
 }
 
 /// Puts a file of these bytes at `dir/name`, whole or not at all, also across a power cut.

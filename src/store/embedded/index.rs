@@ -7,7 +7,7 @@
 use std::ops::Bound;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use sled::IVec;
@@ -39,6 +39,10 @@ pub(super) struct Index {
     /// see groups whole.
     whole_groups: RwLock<()>,
     recent: Recent,
+    /// The last commit of which a reader may have seen something.
+    begun: AtomicU64,
+    #[cfg(test)]
+    pub(super) trap: super::tests::trap::Trap,
 }
 
 /// One write, final.
@@ -80,6 +84,9 @@ impl Index {
             chunked,
             whole_groups: RwLock::new(()),
             recent: Recent::default(),
+            begun: AtomicU64::new(0),
+            #[cfg(test)]
+            trap: super::tests::trap::Trap::default(),
         })
     }
 
@@ -177,7 +184,10 @@ impl Index {
         // Stable: the last write to a key stays the last. Neighbours then meet the same leaf in a row.
         writes.sort_by_key(IndexWrite::place);
         let mut scratch = Vec::with_capacity(HEAD + INLINE);
+        let newest = writes.iter().map(|write| write.revision.0).max().unwrap_or(0);
         let _whole = self.whole_groups.write();
+        // Before sled: a reader who sees what a commit deleted must find this too.
+        self.begun.fetch_max(newest, Ordering::Relaxed);
         for same_key in writes.chunk_by(|a, b| a.place() == b.place()) {
             if let Some(last) = same_key.last() {
                 self.recent.forget(last.tree, last.key);
@@ -194,15 +204,25 @@ impl Index {
     }
 
     fn apply_one(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
-        let tree = self.tree(write.tree);
         let new_chunks =
             write.value.filter(|value| value.len() > INLINE).map_or(0, |value| chunks(value.len()));
         let old_chunks = self.chunks_under(write.tree, write.key)?;
-        // Chunks go before the record that names them is replaced: if the process dies in between, the
-        // record is still there to say, at replay, which chunks there may be.
-        if old_chunks + new_chunks > 0 {
+        // The record names at all times at least the chunks that there are. If the process dies in between,
+        // the replay may have a third write to this key as the last, and knows by the record what to remove.
+        if new_chunks > old_chunks {
+            self.replace_head(write, scratch)?;
+            return self.replace_chunks(write, old_chunks, new_chunks);
+        }
+        if old_chunks > 0 {
             self.replace_chunks(write, old_chunks, new_chunks)?;
         }
+        self.replace_head(write, scratch)
+    }
+
+    fn replace_head(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
+        #[cfg(test)]
+        self.trap.step();
+        let tree = self.tree(write.tree);
         match write.value {
             Some(value) => {
                 encode(write.revision, value, scratch);
@@ -225,16 +245,25 @@ impl Index {
     fn replace_chunks(&self, write: IndexWrite<'_>, old: u32, new: u32) -> sled::Result<()> {
         let mut key = ChunkKey::new(write.tree, write.key);
         for number in new..old {
+            #[cfg(test)]
+            self.trap.step();
             self.overflow.remove(key.number(number))?;
         }
         if new > 0 {
             self.chunked[usize::from(u8::from(write.tree))].store(true, Ordering::Relaxed);
             let value = write.value.unwrap_or_default();
             for (number, part) in (0..).zip(value.chunks(INLINE)) {
+                #[cfg(test)]
+                self.trap.step();
                 self.overflow.insert(key.number(number), part)?;
             }
         }
         Ok(())
+    }
+
+    /// The last commit since the index was opened of which those who have read may have seen something.
+    pub(super) fn begun(&self) -> Revision {
+        Revision(self.begun.load(Ordering::Relaxed))
     }
 
     /// Notes that some of commit `revision` is in the index. Not where a replay may begin, as sled may have
@@ -311,5 +340,43 @@ fn unreadable(error: sled::Error) -> Error {
     match error {
         sled::Error::Corruption { .. } => Error::Damaged(format!("index: {error}")),
         other => Error::Unavailable(format!("index: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::embedded::quiet;
+
+    fn write(value: Option<&[u8]>) -> IndexWrite<'_> {
+        IndexWrite { tree: Tree::Values, key: b"k", value, revision: Revision(1) }
+    }
+
+    #[test]
+    fn a_replay_after_a_kill_in_the_middle_of_a_write_leaves_no_orphans() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = Index::open(dir.path(), 8 << 20).unwrap();
+        let value = vec![7; 20_000];
+        let values = [None, Some(&value[..10]), Some(&value[..9000]), Some(&value[..])];
+        for before in values {
+            for torn in values {
+                for last in values {
+                    for writes in 0.. {
+                        index.load(&[write(before)]).unwrap();
+                        index.trap.set(writes);
+                        let killed = quiet::catch(|| index.load(&[write(torn)])).is_err();
+                        index.trap.clear();
+                        index.load(&[write(last)]).unwrap();
+                        let expected = last.filter(|v| v.len() > INLINE).map_or(0, |v| chunks(v.len()));
+                        let found = index.chunk_count();
+                        let lengths = [before, torn, last].map(|v| v.map(<[u8]>::len));
+                        assert_eq!(found, expected as usize, "{lengths:?}, killed after {writes} writes");
+                        if !killed {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
     }
 }

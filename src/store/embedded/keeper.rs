@@ -10,7 +10,6 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use super::base::{self, Summary, WriteError};
-use super::error::damaged;
 use super::journal;
 use super::quiet;
 use super::shared::Shared;
@@ -82,7 +81,8 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the keeper of a store whose newest base has `base_bytes`.
+    /// Starts the keeper of a store whose newest base has `base_bytes`. The journal was counted before: all
+    /// of it is in the index, as after a checkpoint.
     pub(super) fn start(shared: Arc<Shared>, base_bytes: u64, place: Place) -> std::io::Result<Keeper> {
         let desk = Arc::new(Desk::default());
         desk.base_at.store(base_at(&shared, base_bytes), Relaxed);
@@ -91,7 +91,7 @@ impl Keeper {
             desk: Arc::clone(&desk),
             place,
             noted: shared.applied(),
-            written: 0,
+            written: shared.counters.journal_written.load(Relaxed),
         };
         let waker = Waker { desk, shared };
         let thread = std::thread::Builder::new().name("store-keeper".into()).spawn(move || work.run())?;
@@ -155,14 +155,8 @@ impl Work {
     fn check_base(&mut self) -> Result<(), String> {
         let start = Revision(self.shared.counters.base_revision.load(Relaxed));
         let path = base::path(&self.shared.dir.join(super::BASE_DIR), start);
-        let stopped = || damaged(&path, "not read to its end");
-        let read = base::read(&path, self.shared.instance, start, &mut |_| {
-            if self.desk.stop.load(Relaxed) { Err(stopped()) } else { Ok(()) }
-        });
-        let Err(error) = read else { return Ok(()) };
-        if self.desk.stop.load(Relaxed) {
-            return Ok(());
-        }
+        let read = base::verify(&path, self.shared.instance, start, &self.desk.stop);
+        let Err(WriteError::Verify(error)) = read else { return Ok(()) };
         tracing::warn!("{error}; the index is whole, so a new base is written");
         self.checkpoint()?;
         match self.base() {
@@ -224,7 +218,10 @@ impl Work {
         self.shared.counters.base_revision.store(start.0, Relaxed);
         self.shared.counters.journal_at_base.store(self.written, Relaxed);
         self.desk.base_at.store(base_at(&self.shared, summary.bytes), Relaxed);
-        free(&self.shared.dir, start)?;
+        if let Err(e) = free(&self.shared.dir, start) {
+            // The base stands. What it replaces takes space until the next one frees it too.
+            tracing::warn!("what a new base replaces could not be deleted: {e}");
+        }
         report(&summary, begun);
         Ok(())
     }
@@ -244,4 +241,63 @@ fn report(base: &Summary, begun: Instant) {
         milliseconds = begun.elapsed().as_millis(),
         "wrote a base"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::block_on;
+    use crate::store::embedded::tests::empty_store;
+    use crate::store::embedded::{BASE_DIR, Embedded};
+    use crate::store::{Batch, Engine, Tree};
+
+    /// The keeper's work, for a test to do: the store's own keeper has none.
+    fn work(store: &Embedded) -> Work {
+        let shared = Arc::clone(&store.shared);
+        let place = Place::of(&shared.dir).unwrap();
+        Work { noted: shared.applied(), desk: Arc::default(), place, written: 0, shared }
+    }
+
+    fn commit(store: &Embedded, batch: Batch) {
+        block_on(store.commit(batch)).unwrap();
+    }
+
+    #[test]
+    fn a_base_names_the_commit_that_shows_only_in_what_it_deleted() {
+        let (store, dir) = empty_store();
+        commit(&store, Batch::new().put(Tree::Values, "k", "v"));
+        let mut work = work(&store);
+        commit(&store, Batch::new().delete(Tree::Values, "k"));
+        work.base().unwrap();
+        let path = base::path(&dir.path().join(BASE_DIR), Revision(1));
+        let base = base::read(&path, store.shared.instance, Revision(1), &mut |_| Ok(())).unwrap();
+        assert_eq!((base.records, base.reached), (0, Revision(2)));
+    }
+
+    #[test]
+    fn a_base_that_is_placed_is_no_failure_whatever_stays_beside_it() {
+        let (store, dir) = empty_store();
+        commit(&store, Batch::new().put(Tree::Values, "k", "v"));
+        let old = base::path(&dir.path().join(BASE_DIR), Revision(0));
+        std::fs::remove_file(&old).unwrap();
+        // What looks like an older base, and cannot be deleted like one.
+        std::fs::create_dir(&old).unwrap();
+        work(&store).base().unwrap();
+        assert!(old.exists());
+        assert_eq!(store.stats().base_revision, Revision(1));
+    }
+
+    #[test]
+    fn a_base_is_not_read_back_when_it_is_time_to_stop() {
+        let (store, dir) = empty_store();
+        commit(&store, Batch::new().put(Tree::Values, "k", "v"));
+        let mut work = work(&store);
+        work.base().unwrap();
+        let path = base::path(&dir.path().join(BASE_DIR), Revision(1));
+        let verify = |stop| base::verify(&path, store.shared.instance, Revision(1), &AtomicBool::new(stop));
+        assert!(verify(false).is_ok());
+        assert!(matches!(verify(true), Err(WriteError::Stopped)));
+        work.desk.stop.store(true, Relaxed);
+        assert!(work.check_base().is_ok());
+    }
 }

@@ -42,6 +42,7 @@ pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenErro
         return Err(files.journal_too_short(last, files.base));
     }
     let belief = believe(&files, state.as_ref(), &boot, last)?;
+    files.settle(&end)?;
     let builder = Builder { files: &files, boot: &boot, last, tuning };
     let (index, place) = builder.index(belief)?;
     let journal_bytes = end.bytes;
@@ -97,6 +98,19 @@ impl Files {
         )
     }
 
+    /// Makes what was read stable, before `state` or the index can say that it was there. So far some of it
+    /// may be in memory only: after a kill between a write and its sync, or after a restore.
+    fn settle(&self, end: &journal::End) -> Result<(), OpenError> {
+        journal::settle(end)?;
+        let base_dir = self.dir.join(BASE_DIR);
+        base::remove_unfinished(&base_dir).doing("clear", &base_dir)?;
+        // The store's own directory too: for the keyring, without which the rest cannot be read.
+        for dir in [self.dir.clone(), base_dir, self.journal_dir()] {
+            files::sync_files_in(&dir).doing("sync the files in", &dir)?;
+        }
+        Ok(())
+    }
+
     fn read_journal(
         &self,
         after: Revision,
@@ -110,14 +124,24 @@ impl Files {
 enum Belief {
     /// It has all commits up to this one at least, and just those if it was closed.
     Has { checkpoint: Revision, closed: bool },
+    /// Nothing.
+    Nothing(Why),
+}
+
+/// Why an index is built anew.
+enum Why {
     /// What the machine had not written when it stopped is missing, or this is a copy.
     Unsynced(&'static str),
     /// Something is wrong with it.
     Damaged(String),
 }
 
+fn unsynced(why: &'static str) -> Belief {
+    Belief::Nothing(Why::Unsynced(why))
+}
+
 fn believe(files: &Files, state: Option<&State>, boot: &str, last: Revision) -> Result<Belief, OpenError> {
-    let Some(state) = state else { return Ok(Belief::Unsynced("nothing says how it was left")) };
+    let Some(state) = state else { return Ok(unsynced("nothing says how it was left")) };
     let (checkpoint, closed, db_bytes) = match state.index {
         IndexState::Clean { last, db_bytes } => (last, true, Some(db_bytes)),
         IndexState::Running { checkpoint, .. } => (checkpoint, false, None),
@@ -128,20 +152,20 @@ fn believe(files: &Files, state: Option<&State>, boot: &str, last: Revision) -> 
     }
     if let IndexState::Running { place, .. } = state.index {
         if state.boot != boot {
-            return Ok(Belief::Unsynced("the machine was restarted while the store was open"));
+            return Ok(unsynced("the machine was restarted while the store was open"));
         }
         if Place::of(&files.index_dir()).ok() != Some(place) {
-            return Ok(Belief::Unsynced("the store was copied while it was open"));
+            return Ok(unsynced("the store was copied while it was open"));
         }
     } else if last != checkpoint {
-        return Ok(Belief::Unsynced("the journal goes on after the index was closed"));
+        return Ok(unsynced("the journal goes on after the index was closed"));
     }
     if checkpoint < files.base {
-        return Ok(Belief::Unsynced("the base is newer"));
+        return Ok(unsynced("the base is newer"));
     }
     Ok(match index_files::look(&files.index_dir(), db_bytes) {
         Ok(()) => Belief::Has { checkpoint, closed },
-        Err(why) => Belief::Damaged(why),
+        Err(why) => Belief::Nothing(Why::Damaged(why)),
     })
 }
 
@@ -165,9 +189,9 @@ impl Builder<'_> {
             Belief::Has { checkpoint, closed } => match self.continue_index(checkpoint, closed) {
                 Ok(index) => return Ok(index),
                 Err(Disappointment::Store(error)) => return Err(error),
-                Err(Disappointment::Index(why)) => Belief::Damaged(why),
+                Err(Disappointment::Index(why)) => Why::Damaged(why),
             },
-            other => other,
+            Belief::Nothing(why) => why,
         };
         self.rebuild(&why)
     }
@@ -235,7 +259,7 @@ impl Builder<'_> {
     }
 
     /// Builds the index from the base and the journal.
-    fn rebuild(&self, why: &Belief) -> Result<(Index, Place), OpenError> {
+    fn rebuild(&self, why: &Why) -> Result<(Index, Place), OpenError> {
         self.check_base()?;
         self.clear(why)?;
         let begun = Instant::now();
@@ -261,31 +285,30 @@ impl Builder<'_> {
     fn check_base(&self) -> Result<(), OpenError> {
         let Files { base_path, instance, base, .. } = self.files;
         let summary = base::read(base_path, *instance, *base, &mut |_| Ok(()))?;
-        if summary.highest > self.last {
-            return Err(self.files.journal_too_short(self.last, summary.highest));
+        if summary.reached > self.last {
+            return Err(self.files.journal_too_short(self.last, summary.reached));
         }
         Ok(())
     }
 
     /// Makes room for a new index.
-    fn clear(&self, why: &Belief) -> Result<(), OpenError> {
+    fn clear(&self, why: &Why) -> Result<(), OpenError> {
         let Files { dir, .. } = self.files;
         let index = self.files.index_dir();
         match why {
             // There is nothing to be learned from it.
-            Belief::Unsynced(why) => {
+            Why::Unsynced(why) => {
                 if index.try_exists().doing("read", &index)? {
                     tracing::info!("the index is built anew: {why}");
                 }
                 files::remove_dir(&index).doing("remove", &index)
             }
-            Belief::Damaged(why) => {
+            Why::Damaged(why) => {
                 let aside = index_files::set_aside(dir, &index).doing("set aside", &index)?;
                 let aside = aside.map(|path| path.display().to_string());
                 tracing::warn!(aside, "the index is damaged and is built anew: {why}");
                 Ok(())
             }
-            Belief::Has { .. } => unreachable!("a believed index is continued, or was found damaged"),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::journal::GROUP_LIMIT;
 use super::shared::Shared;
-use crate::store::{Batch, Error, Requirement, Revision, Write};
+use crate::store::{Batch, Error, Revision};
 
 /// The answer to a batch.
 pub(super) type Answer = Result<Revision, Error>;
@@ -46,7 +46,7 @@ impl Queue {
 
     /// Queues a batch; the answer arrives once it was decided and is durable.
     pub(super) fn submit(&self, batch: Batch) -> Result<oneshot::Receiver<Answer>, Error> {
-        let weight = weight(&batch);
+        let weight = batch.weight();
         if weight > GROUP_LIMIT {
             return Err(Error::TooLarge);
         }
@@ -75,13 +75,12 @@ impl Queue {
 
     fn reserve(&self, weight: usize) -> Result<(), Error> {
         let counters = &self.shared.counters;
-        let before = counters.queue_bytes.fetch_add(weight as u64, Relaxed);
+        let bound = self.shared.tuning.queue_bytes;
+        // What waits counts, not what comes: else a large batch would have to find the queue nearly empty,
+        // which under load it never is.
+        let enter = |waiting| (waiting < bound).then_some(waiting + weight as u64);
+        counters.queue_bytes.fetch_update(Relaxed, Relaxed, enter).map_err(|_| Error::Busy)?;
         counters.queue_depth.fetch_add(1, Relaxed);
-        // A batch larger than the bound must be able to go, so it may find the queue empty.
-        if before > 0 && before + weight as u64 > self.shared.tuning.queue_bytes {
-            release(&self.shared, weight);
-            return Err(Error::Busy);
-        }
         Ok(())
     }
 }
@@ -95,20 +94,4 @@ pub(super) fn release(shared: &Shared, weight: usize) {
 /// The error where the committer is gone.
 pub(super) fn stopped() -> Error {
     Error::Unavailable("the committer has ended".into())
-}
-
-/// Upper bound of a batch's encoded size: what it holds, and what framing may add.
-fn weight(batch: &Batch) -> usize {
-    const FRAMING: usize = 16;
-    let write = |write: &Write| match write {
-        Write::Put(_, key, value) => key.len() + value.len(),
-        Write::Delete(_, key) => key.len(),
-        Write::Add(_, key, _) => key.len() + 8,
-    };
-    let requirement = |requirement: &Requirement| match requirement {
-        Requirement::Absent(_, key) | Requirement::Version(_, key, _) => key.len(),
-    };
-    let writes: usize = batch.writes().iter().map(|w| write(w) + FRAMING).sum();
-    let requirements: usize = batch.requirements().iter().map(|r| requirement(r) + FRAMING).sum();
-    writes + requirements + FRAMING
 }

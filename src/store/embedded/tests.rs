@@ -1,10 +1,13 @@
 //! The engine as a whole: what survives what.
 
 mod bases;
+mod failing;
 mod opening;
+pub(super) mod trap;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -114,6 +117,15 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
 
 fn cut(path: &Path, len: u64) {
     std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(len).unwrap();
+}
+
+/// Waits for what another thread does.
+fn eventually(holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within 30 seconds");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Leaves a mark that goes with the index.

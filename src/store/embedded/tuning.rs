@@ -15,7 +15,7 @@ pub(super) struct Tuning {
     pub(super) base_bytes: u64,
     /// Batches that may wait for the committer.
     pub(super) queue_batches: usize,
-    /// Bytes that may wait for the committer. One batch is always let in, however large.
+    /// Bytes of waiting batches from which on no further one is let in. The last one may go beyond.
     pub(super) queue_bytes: u64,
     /// Batches in one group.
     pub(super) group_batches: usize,

@@ -83,6 +83,7 @@ fn every_field_is_checked_and_named() {
         (json!({ "environment": null }), "environment"),
         (json!({ "environment": 1 }), "environment"),
         (json!({ "permissions": "read" }), "permissions"),
+        (json!({ "permissions": [] }), "permissions"),
         (json!({ "permissions": ["nothing"] }), "permissions"),
         (json!({ "permissions": [1] }), "permissions"),
         (json!({ "name": 1 }), "name"),

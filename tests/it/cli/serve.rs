@@ -328,8 +328,7 @@ fn clients_that_go_on_asking_are_told_to_close_and_no_answer_is_cut() {
 #[test]
 fn what_is_in_flight_is_finished_before_the_end() {
     let store = Store::new();
-    let Some(interposed) = interpose::serve(&store) else { return };
-    let (server, control) = (interposed.server, interposed.control);
+    let interpose::Interposed { server, control } = interpose::serve(&store);
     let definition = server.test().define_string("V", "org");
     control.turn_on("freeze", "");
     let request = server.test().setting(&definition, "in flight");

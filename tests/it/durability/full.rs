@@ -8,7 +8,7 @@ use crate::support::{Store, check_id, check_page};
 #[test]
 fn a_full_disk_refuses_writes_and_lets_reads_and_deletions_through() {
     let store = Store::new();
-    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let Interposed { server, control } = interpose::serve(&store);
     let api = server.test();
     let definition = api.define_string("V", "org");
     let secret = api.define_encrypted("S", "org");

@@ -1,5 +1,6 @@
 //! The order of system calls: written, synced, visible, acknowledged.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ledger::{Ledger, define};
@@ -35,7 +36,7 @@ fn is_answer(event: &Event) -> bool {
 #[test]
 fn a_sync_of_the_journal_lies_between_a_write_and_its_answer() {
     let store = Store::new();
-    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let Interposed { server, control } = interpose::serve(&store);
     let api = server.test();
     let mut seen = control.events().len();
     let mut check = |what: &str| {
@@ -66,7 +67,7 @@ fn a_sync_of_the_journal_lies_between_a_write_and_its_answer() {
 #[test]
 fn a_read_syncs_nothing() {
     let store = Store::new();
-    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let Interposed { server, control } = interpose::serve(&store);
     let api = server.test();
     let definition = api.define_string("V", "org");
     api.set(&definition, "v");
@@ -83,7 +84,7 @@ fn a_read_syncs_nothing() {
 #[test]
 fn nobody_sees_a_write_before_it_is_stable() {
     let store = Store::new();
-    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let Interposed { server, control } = interpose::serve(&store);
     let api = server.test();
     let definition = api.define_string("V", "org");
     let existing = api.define_string("W", "org");
@@ -118,27 +119,34 @@ fn nobody_sees_a_write_before_it_is_stable() {
 #[test]
 fn one_sync_serves_many_writers() {
     let store = Store::new();
-    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let Interposed { server, control } = interpose::serve(&store);
     let api = server.test();
     let definition = api.define_encrypted("V", "linked_account");
+    let syncs = |moment| control.events().iter().filter(|event| is_sync(event, moment)).count();
+    let (begun, ended) = (syncs("begin"), syncs("end"));
     control.turn_on("freeze", "");
-    let writers: Vec<_> = (0..64)
-        .map(|index| {
-            let (api, definition) = (api.clone(), definition.clone());
-            std::thread::spawn(move || {
-                api.set_for(&definition, "linked_account_id", &format!("user_{index}"), "v")
-            })
+    let write = |index| {
+        let (api, definition) = (api.clone(), definition.clone());
+        std::thread::spawn(move || {
+            api.set_for(&definition, "linked_account_id", &format!("user_{index}"), "v")
         })
-        .collect();
-    std::thread::sleep(Duration::from_millis(1_500));
+    };
+    let mut writers = vec![write(0)];
+    eventually(Duration::from_secs(30), "the first write is being synced", || {
+        (syncs("begin") > begun).then_some(())
+    });
+    writers.extend((1..64).map(write));
+    eventually(Duration::from_secs(30), "the others wait", || {
+        let metrics = server.anonymous().at("GET", "/metrics").send();
+        let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+        metrics.lines().any(|line| line == "coffer_store_queue_depth 63").then_some(())
+    });
     assert!(writers.iter().all(|writer| !writer.is_finished()));
-    let seen = control.events().iter().filter(|event| is_sync(event, "end")).count();
     control.turn_off("freeze");
     for writer in writers {
         assert_eq!(writer.join().unwrap()["version"], 1);
     }
-    let syncs = control.events().iter().filter(|event| is_sync(event, "end")).count() - seen;
-    assert!((1..=3).contains(&syncs), "{syncs} syncs for 64 writers");
+    assert_eq!(syncs("end") - ended, 2, "one for the first, one for the 63 that came meanwhile");
 }
 
 #[track_caller]
@@ -151,7 +159,7 @@ fn check_unavailable(response: &crate::support::Response) {
 #[track_caller]
 fn check_failure(switch: &str, errno: &str) {
     let store = Store::new();
-    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let Interposed { server, control } = interpose::serve(&store);
     let api = server.test();
     let definitions = define(&server, 4);
     let mut ledger = Ledger::new("user");
@@ -198,7 +206,7 @@ fn a_failed_write_is_final_until_the_store_is_opened_again() {
 #[test]
 fn a_server_whose_store_failed_still_stops_when_told() {
     let store = Store::new();
-    let Some(Interposed { server, control }) = interpose::serve(&store) else { return };
+    let Interposed { server, control } = interpose::serve(&store);
     let definition = server.test().define_string("V", "org");
     server.test().set(&definition, "kept");
     control.turn_on("fail-sync", "5");
@@ -213,7 +221,7 @@ fn a_server_whose_store_failed_still_stops_when_told() {
 #[test]
 fn what_init_made_is_stable_before_it_says_so() {
     let store = Store::uninitialized(&Config::new());
-    let Some((mut command, control)) = interpose::prepare(store.command(["init", "--json"])) else { return };
+    let (mut command, control) = interpose::prepare(store.command(["init", "--json"]));
     finish(&mut command).ok();
     let events = control.events();
     let data = store.data().canonicalize().unwrap();
@@ -235,6 +243,37 @@ fn what_init_made_is_stable_before_it_says_so() {
             .any(|event| SYNCS.iter().any(|call| event.call == format!("{call}-end")) && event.path == path);
         assert!(synced, "{path} is synced after its last write");
     }
-    let directory = events.iter().any(|event| event.call == "fsync-end" && event.path == data);
-    assert!(directory, "the names in the store's directory are synced");
+    let synced =
+        |path: &Path| events.iter().any(|event| event.call == "fsync-end" && Path::new(&event.path) == path);
+    assert!(synced(Path::new(data)), "the names in the store's directory are synced");
+    assert!(synced(Path::new(data).parent().unwrap()), "the directory's own name is synced");
+}
+
+#[test]
+fn what_a_start_relies_on_is_stable_before_the_store_says_so() {
+    let store = Store::new();
+    let server = store.serve();
+    let definition = server.test().define_string("V", "org");
+    server.test().set(&definition, "v");
+    let store = server.kill();
+    // Built anew, and so noted in `state` as something that the journal is known to have.
+    std::fs::remove_dir_all(store.data().join("sled")).unwrap();
+    let data = store.data().canonicalize().unwrap();
+    let files =
+        [store.files_in("base"), store.files_in("journal"), vec![store.data().join("keyring")]].concat();
+    let files = files.into_iter().filter(|path| !path.to_string_lossy().contains("spare-"));
+    let files: Vec<PathBuf> = files.map(|path| path.canonicalize().unwrap()).collect();
+    assert!(files.len() >= 3, "{files:?}");
+
+    let Interposed { server, control } = interpose::serve(&store);
+    let events = control.events();
+    let noted = events.iter().position(|event| event.path.ends_with("/state.new")).expect("a new state");
+    let before = &events[..noted];
+    assert!(before.iter().any(|event| event.is_on_journal("write")), "the last frame is written again");
+    let directories = ["base", "journal", ""].map(|name| data.join(name).components().collect());
+    for path in files.into_iter().chain(directories) {
+        let synced = before.iter().any(|event| event.call == "fsync-end" && Path::new(&event.path) == path);
+        assert!(synced, "{} is synced: {before:#?}", path.display());
+    }
+    assert_eq!(server.test().resolve(&definition).send().ok()["value"], "v");
 }

@@ -30,22 +30,22 @@ pub(crate) struct Event {
     pub(crate) rest: Vec<String>,
 }
 
-/// Serves `store` under the library; `None`, with a message, where there is no C compiler to build it.
+/// Serves `store` under the library.
 #[track_caller]
-pub(crate) fn serve(store: &Arc<Store>) -> Option<Interposed> {
-    let (command, control) = prepare(store.command(["serve"]))?;
-    Some(Interposed { server: Server::spawn(store, command), control })
+pub(crate) fn serve(store: &Arc<Store>) -> Interposed {
+    let (command, control) = prepare(store.command(["serve"]));
+    Interposed { server: Server::spawn(store, command), control }
 }
 
-/// The command with its system calls logged; `None` as for [`serve`].
-pub(crate) fn prepare(mut command: Command) -> Option<(Command, Control)> {
-    let library = library()?;
+/// The command with its system calls logged.
+#[track_caller]
+pub(crate) fn prepare(mut command: Command) -> (Command, Control) {
     let control = Control(tempfile::tempdir().expect("a temporary directory"));
     command
-        .env("LD_PRELOAD", library)
+        .env("LD_PRELOAD", library())
         .env("INTERPOSE_DIR", control.0.path())
         .env("INTERPOSE_MATCH", ".journal");
-    Some((command, control))
+    (command, control)
 }
 
 impl Control {
@@ -86,9 +86,11 @@ impl Event {
     }
 }
 
-fn library() -> Option<&'static Path> {
-    static LIBRARY: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let built = LIBRARY.get_or_init(|| {
+/// The library, built by `cc`: without one these tests would prove nothing, so they fail.
+#[track_caller]
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let (path, fresh) =
             (directory.join("interpose.so"), directory.join(format!("interpose-{}", std::process::id())));
@@ -98,18 +100,10 @@ fn library() -> Option<&'static Path> {
             .arg(&fresh)
             .arg(source)
             .arg("-ldl")
-            .status();
-        match compiled {
-            Ok(status) => {
-                assert!(status.success(), "cc does not compile {source}");
-                std::fs::rename(fresh, &path).expect("renamed");
-                Some(path)
-            }
-            Err(error) => {
-                eprintln!("SKIPPED: no system calls are watched, for `cc` does not run: {error}");
-                None
-            }
-        }
-    });
-    built.as_deref()
+            .status()
+            .expect("a C compiler named `cc` is needed to watch system calls");
+        assert!(compiled.success(), "cc does not compile {source}");
+        std::fs::rename(fresh, &path).expect("renamed");
+        path
+    })
 }

@@ -4,28 +4,33 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use super::*;
+use super::{
+    BaseRecord, CHUNK_HEADER, CHUNK_LIMIT, Doing, FORMAT, HEADER, Instance, MAGIC, OpenError, Revision,
+    TRAILER, damaged,
+};
 
 /// A base that is being read.
 pub(super) struct Reader<'p> {
     path: &'p Path,
     from: BufReader<File>,
     crc: u32,
+    /// Length of the file.
+    len: u64,
+    /// How much of it was read.
     pub(super) bytes: u64,
 }
 
 impl<'p> Reader<'p> {
     pub(super) fn open(path: &'p Path) -> Result<Reader<'p>, OpenError> {
         let file = File::open(path).doing("open", path)?;
-        Ok(Reader { path, from: BufReader::with_capacity(1 << 16, file), crc: 0, bytes: 0 })
+        let len = file.metadata().doing("read", path)?.len();
+        Ok(Reader { path, from: BufReader::with_capacity(1 << 16, file), crc: 0, len, bytes: 0 })
     }
 
     fn take(&mut self, into: &mut [u8]) -> Result<(), OpenError> {
         match self.from.read_exact(into) {
             Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(damaged(self.path, "it is cut short"));
-            }
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Err(self.cut_short()),
             Err(e) => return Err(e).doing("read", self.path),
         }
         self.bytes += into.len() as u64;
@@ -51,6 +56,10 @@ impl<'p> Reader<'p> {
             return Err(self.bad_chunk());
         }
         self.take(&mut header[4..])?;
+        // Before memory is taken for what a damaged number says.
+        if len as u64 > self.len.saturating_sub(self.bytes) {
+            return Err(self.cut_short());
+        }
         payload.resize(len, 0);
         self.take(payload)?;
         let crc = u32::from_le_bytes(header[8..12].try_into().expect("four bytes"));
@@ -72,19 +81,26 @@ impl<'p> Reader<'p> {
         if rest.is_empty() { Ok(records) } else { Err(self.bad_chunk()) }
     }
 
+    fn cut_short(&self) -> OpenError {
+        damaged(self.path, "it is cut short")
+    }
+
     fn bad_chunk(&self) -> OpenError {
         damaged(self.path, format_args!("the part that ends at byte {} does not hold", self.bytes))
     }
 
-    pub(super) fn trailer(&mut self, records: u64, highest: Revision) -> Result<(), OpenError> {
+    /// Checks the trailer against what was read: the number of records, and their highest revision. Returns
+    /// the last commit of which the base may show something.
+    pub(super) fn trailer(&mut self, records: u64, highest: Revision) -> Result<Revision, OpenError> {
         // Its first four bytes are those that said that no chunk follows.
         let mut trailer = [0; TRAILER];
         self.take(&mut trailer[4..])?;
         let crc = u32::from_le_bytes(trailer[20..24].try_into().expect("four bytes"));
+        let reached = Revision(u64::from_le_bytes(trailer[12..20].try_into().expect("eight bytes")));
         let whole = crc == crc32c::crc32c_append(self.crc, &trailer[..20])
             && trailer[4..12] == records.to_le_bytes()
-            && trailer[12..20] == highest.0.to_le_bytes();
-        if whole { Ok(()) } else { Err(damaged(self.path, "the checksum of the whole does not hold")) }
+            && highest <= reached;
+        if whole { Ok(reached) } else { Err(damaged(self.path, "the checksum of the whole does not hold")) }
     }
 }
 
@@ -109,4 +125,22 @@ pub(super) fn parse_header(
         return Err(damaged(path, "it belongs to another store"));
     }
     Ok(Revision(u64::from_le_bytes(header[28..36].try_into().expect("eight bytes"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_longer_than_the_file_takes_no_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("base");
+        let mut bytes = vec![0; CHUNK_HEADER + 100];
+        bytes[..4].copy_from_slice(&(500_u32 << 20).to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        let mut payload = Vec::new();
+        let read = Reader::open(&path).unwrap().chunk(&mut payload);
+        assert!(matches!(read, Err(OpenError::Damaged(_))), "{read:?}");
+        assert_eq!(payload.capacity(), 0);
+    }
 }

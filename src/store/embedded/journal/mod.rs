@@ -27,7 +27,7 @@ use segment::{START, Segment};
 use spares::Spares;
 
 /// Bytes of writes that fit one frame; its length field holds eight times as much.
-pub(super) const GROUP_LIMIT: usize = 512 << 20;
+pub(super) const GROUP_LIMIT: usize = crate::store::MAX_BATCH_BYTES;
 
 /// The end of the journal, where frames are added.
 #[derive(Debug)]
@@ -68,8 +68,7 @@ impl Journal {
         end: End,
         segment_bytes: u64,
     ) -> Result<Journal, OpenError> {
-        let End { segment, offset, last_frame, .. } = end;
-        resync(&segment, last_frame).doing("write the last frame again in", &segment.path)?;
+        let End { segment, offset, .. } = end;
         segment::remove_spares(dir).doing("clear", dir)?;
         let spares = Spares::start(dir.to_owned(), instance, segment_bytes).doing("prepare", dir)?;
         Ok(Journal { dir: dir.to_owned(), segment, offset, spares })
@@ -101,6 +100,12 @@ impl Journal {
         self.offset = START;
         Ok(())
     }
+}
+
+/// Makes the end that was read the end on disk too. To be called before anything else relies on that end.
+pub(super) fn settle(end: &End) -> Result<(), OpenError> {
+    let End { segment, last_frame, .. } = end;
+    resync(segment, *last_frame).doing("write the last frame again in", &segment.path)
 }
 
 /// Writes the last frame again, as it is, and syncs it. It may be here only because the page cache had it:

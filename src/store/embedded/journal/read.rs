@@ -43,29 +43,35 @@ pub(in crate::store::embedded) fn read(
     base: Revision,
     visit: &mut Visit<'_>,
 ) -> Result<End, OpenError> {
-    let segments = needed(dir, base)?;
-    let mut reader = Reader { base, next: segments[0].0, bytes: 0, payload: Vec::new(), visit };
-    for (i, (_, path)) in segments.iter().enumerate() {
-        let segment = Segment::open(path, instance)?;
-        let (offset, last_frame) = reader.read_segment(&segment)?;
-        match segments.get(i + 1) {
-            Some((first, path)) => reader.expect_next(&segment, *first, path)?,
-            None => {
-                let last = Revision(reader.next.0 - 1);
-                return Ok(End { segment, offset, last_frame, last, bytes: reader.bytes });
-            }
-        }
+    let Needed { first, mut path, later } = needed(dir, base)?;
+    let mut reader = Reader { base, next: first, bytes: 0, payload: Vec::new(), visit };
+    for (first, next) in later {
+        let segment = Segment::open(&path, instance)?;
+        reader.read_segment(&segment)?;
+        reader.expect_next(&segment, first, &next)?;
+        path = next;
     }
-    unreachable!("the last segment returns, and `needed` gives at least one")
+    let segment = Segment::open(&path, instance)?;
+    let (offset, last_frame) = reader.read_segment(&segment)?;
+    let last = Revision(reader.next.0 - 1);
+    Ok(End { segment, offset, last_frame, last, bytes: reader.bytes })
 }
 
-/// The segments from the one that holds the commit after `base`.
-fn needed(dir: &Path, base: Revision) -> Result<Vec<(Revision, PathBuf)>, OpenError> {
+/// The segments from the one that holds the commit after a base.
+struct Needed {
+    /// What the first of them begins with.
+    first: Revision,
+    path: PathBuf,
+    later: Vec<(Revision, PathBuf)>,
+}
+
+fn needed(dir: &Path, base: Revision) -> Result<Needed, OpenError> {
+    let missing = || damaged(dir, format_args!("the segment with commit {} is missing", base.0 + 1));
     let mut segments = segment::list(dir).doing("list", dir)?;
-    let Some(start) = segments.iter().rposition(|(first, _)| first.0 <= base.0 + 1) else {
-        return Err(damaged(dir, format_args!("the segment with commit {} is missing", base.0 + 1)));
-    };
-    Ok(segments.split_off(start))
+    let behind = segments.partition_point(|(first, _)| first.0 <= base.0 + 1);
+    let later = segments.split_off(behind);
+    let (first, path) = segments.pop().ok_or_else(missing)?;
+    Ok(Needed { first, path, later })
 }
 
 struct Reader<'r, 'v> {

@@ -135,7 +135,8 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<(Revision, PathBuf)>> {
     let mut segments = Vec::new();
     for name in files::names(dir)? {
         let first = name.strip_suffix(ENDING).filter(|digits| digits.len() == 20);
-        if let Some(first) = first.and_then(|digits| digits.parse().ok()) {
+        // Commits begin with 1.
+        if let Some(first) = first.and_then(|digits| digits.parse().ok()).filter(|first| *first > 0) {
             segments.push((Revision(first), dir.join(name)));
         }
     }

@@ -11,12 +11,16 @@ use crate::store::embedded::logged::{Bytes, Logged};
 const SEGMENT: u64 = 16 << 10;
 const INSTANCE: Instance = Instance([7; 16]);
 
-fn append(journal: &mut Journal, revision: u64) {
+fn frame(revision: u64) -> FrameBuffer {
     let value = vec![u8::try_from(revision % 251).unwrap(); 700];
     let mut frame = FrameBuffer::default();
     frame.begin(Revision(revision));
     frame.push([Logged::Put(Tree::Values, Bytes(b"key"), Bytes(&value))].into_iter());
-    journal.append(&mut frame).unwrap();
+    frame
+}
+
+fn append(journal: &mut Journal, revision: u64) {
+    journal.append(&mut frame(revision)).unwrap();
 }
 
 fn resume(dir: &Path) -> Journal {
@@ -151,6 +155,15 @@ fn a_missing_segment_is_damage() {
 }
 
 #[test]
+fn a_segment_that_is_named_after_no_commit_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    Journal::create(dir.path(), INSTANCE, SEGMENT).unwrap();
+    let segment = &segments(dir.path())[0];
+    std::fs::rename(segment, segment.with_file_name("00000000000000000000.journal")).unwrap();
+    assert!(matches!(last(dir.path()), Err(OpenError::Damaged(_))));
+}
+
+#[test]
 fn a_damaged_header_and_a_stranger_are_refused() {
     let dir = journal_of(3);
     let path = &segments(dir.path())[0];
@@ -175,4 +188,19 @@ fn a_segment_is_freed_only_when_all_of_it_is_covered() {
     free(dir.path(), Revision(second.0 - 1)).unwrap();
     assert_eq!(segment::list(dir.path()).unwrap()[0].0, second);
     assert!(read(dir.path(), INSTANCE, Revision(second.0 - 1), &mut |_, _| Ok(())).is_ok());
+}
+
+#[test]
+fn a_frame_that_the_disk_has_no_room_for_leaves_nothing() {
+    let dir = journal_of(3);
+    let mut journal = resume(dir.path());
+    journal.segment.file = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    match journal.append(&mut frame(4)) {
+        Err(AppendError::Failed(error)) => assert_eq!(error.kind(), io::ErrorKind::StorageFull),
+        other => panic!("{other:?}"),
+    }
+    drop(journal);
+    assert_eq!(last(dir.path()).unwrap(), 3);
+    append(&mut resume(dir.path()), 4);
+    assert_eq!(last(dir.path()).unwrap(), 4);
 }

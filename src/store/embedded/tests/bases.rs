@@ -1,5 +1,8 @@
 //! Bases: written under load, read back through a rebuild, refused when damaged.
 
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::AtomicBool;
+
 use super::*;
 use crate::store::embedded::base;
 
@@ -7,13 +10,7 @@ use crate::store::embedded::base;
 fn with_base() -> (Embedded, TempDir) {
     let (store, dir) = store_tuned(Tuning { base_bytes: 64 << 10, ..small() });
     fill(&store, 120);
-    for _ in 0..500 {
-        if store.stats().base_revision > Revision(0) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    assert!(store.stats().base_revision > Revision(0));
+    eventually(|| store.stats().base_revision > Revision(0));
     (store, dir)
 }
 
@@ -28,6 +25,76 @@ fn a_base_written_under_load_and_the_journal_give_the_live_view() {
     let store = reopen(dir.path()).unwrap();
     assert_eq!(contents(&store), before);
     assert_eq!(store.shared.index().unwrap().chunk_count(), chunks);
+}
+
+#[test]
+fn bases_written_among_many_writers_and_the_journal_give_the_live_view() {
+    let (store, dir) = store_tuned(Tuning { base_bytes: 32 << 10, checkpoint_bytes: 16 << 10, ..small() });
+    let enough = AtomicBool::new(false);
+    let (store_ref, enough_ref) = (&store, &enough);
+    std::thread::scope(|scope| {
+        for writer in 0..4_usize {
+            scope.spawn(move || {
+                for i in 0.. {
+                    if enough_ref.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let key = format!("k{:03}", (i * 7 + writer * 13) % 60);
+                    let batch = Batch::new().put(Tree::Audit, format!("w{writer}"), i.to_string());
+                    let batch = batch.add(Tree::Counters, "n", 1);
+                    let batch = if i % 5 == 4 {
+                        batch.delete(Tree::Values, key)
+                    } else {
+                        batch.put(Tree::Values, key, vec![writer as u8; if i % 3 == 0 { 9000 } else { 100 }])
+                    };
+                    block_on(store_ref.commit(batch)).unwrap();
+                }
+            });
+        }
+        for _ in 0..4 {
+            let base = store.stats().base_revision;
+            eventually(|| store.stats().base_revision > base);
+        }
+        enough.store(true, Ordering::Relaxed);
+    });
+    let before = contents(&store);
+    let chunks = store.shared.index().unwrap().chunk_count();
+    store.close().unwrap();
+    std::fs::remove_dir_all(dir.path().join(INDEX_DIR)).unwrap();
+    let store = reopen(dir.path()).unwrap();
+    assert_eq!(contents(&store), before);
+    assert_eq!(store.shared.index().unwrap().chunk_count(), chunks);
+    assert_eq!(store.stats().last_revision.0, before.values().map(|(_, revision)| revision.0).max().unwrap());
+}
+
+#[test]
+fn half_a_base_of_a_killed_process_is_removed() {
+    let (store, dir) = empty_store();
+    store.close().unwrap();
+    let half = dir.path().join(BASE_DIR).join("new");
+    std::fs::write(&half, "half").unwrap();
+    reopen(dir.path()).unwrap();
+    assert!(!half.exists());
+}
+
+#[test]
+fn an_idle_store_writes_the_base_that_is_due_once() {
+    let (store, dir) = empty_store();
+    fill(&store, 200);
+    // Killed before the base that was due was written.
+    let copy = killed(dir.path());
+    let tuning = Tuning { base_bytes: 1 << 10, checkpoint_every: Duration::from_millis(20), ..small() };
+    let store = Embedded::open_tuned(copy.path(), tuning).unwrap();
+    let written = || store.stats().base_revision == Revision(200);
+    eventually(written);
+    let inode = || {
+        let (_, path) = base::list(&copy.path().join(BASE_DIR)).unwrap().pop().unwrap();
+        std::fs::metadata(path).unwrap().ino()
+    };
+    let first = inode();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(inode(), first, "not written again");
+    assert_eq!(store.stats().journal_bytes, 0);
 }
 
 #[test]
@@ -68,13 +135,7 @@ fn a_damaged_base_is_replaced_while_the_index_is_whole() {
         let (start, path) = base::list(&dir.path().join(BASE_DIR)).unwrap().pop().unwrap();
         base::read(&path, instance, start, &mut |_| Ok(())).is_ok()
     };
-    for _ in 0..500 {
-        if whole() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    assert!(whole());
+    eventually(whole);
     store.close().unwrap();
     std::fs::remove_dir_all(dir.path().join(INDEX_DIR)).unwrap();
     assert_eq!(contents(&reopen(dir.path()).unwrap()), before);
