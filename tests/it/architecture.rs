@@ -30,7 +30,14 @@ const MAX_LINES: usize = 400;
 
 /// Every source file: its path under `src`, and its text.
 fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = files("src");
+    assert!(files.len() > 50, "the sources were not found");
+    files
+}
+
+/// Every Rust file under a directory of the crate: its path there, and its text.
+fn files(place: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
     let (mut dirs, mut files) = (vec![root.clone()], Vec::new());
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir).unwrap() {
@@ -43,7 +50,6 @@ fn sources() -> Vec<(String, String)> {
             }
         }
     }
-    assert!(files.len() > 50, "the sources were not found");
     files
 }
 
@@ -108,7 +114,7 @@ fn each_dependency_that_matters_is_named_in_one_place_and_only_the_command_line_
 
 #[test]
 fn every_file_says_what_it_is_for_and_is_short() {
-    for (file, text) in sources() {
+    for (file, text) in [files("src"), files("tests"), files("benches")].concat() {
         assert!(text.starts_with("//! "), "{file} does not open with its purpose");
         let lines = text.lines().count();
         assert!(lines < MAX_LINES, "{file} has {lines} lines");

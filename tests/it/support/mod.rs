@@ -1,17 +1,23 @@
 //! What the tests stand on: the real binary over a store of its own, a small HTTP client that can also send
 //! what no well-behaved client would, and the checks that every answer must pass.
 
+mod command;
 mod config;
 mod http;
 pub(crate) mod interpose;
 pub(crate) mod openapi;
+mod response;
 mod server;
 mod shape;
+mod store;
 
+pub(crate) use command::{command, finish};
 pub(crate) use config::{Config, PASSPHRASE};
-pub(crate) use http::{Client, Connection, Request, Response};
-pub(crate) use server::{Server, Store, command, finish};
+pub(crate) use http::{Client, Connection, Request};
+pub(crate) use response::Response;
+pub(crate) use server::Server;
 pub(crate) use shape::{check_fields, check_id, check_page, check_time};
+pub(crate) use store::Store;
 
 use std::time::{Duration, Instant};
 
