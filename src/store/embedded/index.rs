@@ -314,13 +314,13 @@ impl Index {
         Ok(Revision(u64::from_be_bytes(applied)))
     }
 
-    /// Closes the index with all commits up to `last`; on disk when this returns. Returns the length of
-    /// sled's main file.
-    pub(super) fn close(self, last: Revision, dir: &Path) -> Result<u64, String> {
+    /// Closes the index with all commits up to `last`; on disk when this returns. Returns the checksum of
+    /// its files.
+    pub(super) fn close(self, last: Revision, dir: &Path) -> Result<u32, String> {
         self.checkpoint(last).map_err(|e| e.to_string())?;
         // First let go, so that nothing is written after the sync.
         drop(self);
-        index_files::sync(dir).map_err(|e| e.to_string())
+        index_files::sync(dir).and_then(|()| index_files::checksum(dir)).map_err(|e| e.to_string())
     }
 
     /// How many chunks there are, of all records.

@@ -2,48 +2,69 @@
 //! closed them, because sled does neither.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::files;
 
 const ASIDE: &str = "sled.damaged-";
 
-/// Says why sled should not open what is in `dir`, and removes leftovers that would make it fail.
-pub(super) fn look(dir: &Path, db_bytes: Option<u64>) -> Result<(), String> {
-    let io = |e: io::Error| e.to_string();
-    for name in files::names(dir).map_err(io)? {
-        // Half a snapshot from a start that was killed. sled would read it and fail, each time.
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            files::remove_file(&dir.join(name)).map_err(io)?;
-        }
-    }
-    if length(&dir.join("conf")).map_err(io)? == 0 {
-        return Err("its file conf is missing or empty".into());
-    }
-    // sled opens a shorter file without a word, and without what was behind.
-    match length(&dir.join("db")).map_err(io)? {
-        0 => Err("its file db is missing or empty".into()),
-        found if db_bytes.is_some_and(|closed| found < closed) => Err("its file db is cut short".into()),
-        _ => Ok(()),
+/// Says why sled should not open what is in `dir`, which was closed with files of this checksum. sled skips
+/// what does not hold in its log, and shows the older state of a page for the newer: its own checks find
+/// that a file is damaged, and then lose the newest that was written instead of saying so.
+pub(super) fn look(dir: &Path, crc: u32) -> Result<(), String> {
+    match checksum(dir) {
+        Ok(found) if found == crc => Ok(()),
+        Ok(_) => Err("its files are not as they were when it was closed".into()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
-/// Syncs every file below `dir`, and the directories. Returns the length of the main one.
-pub(super) fn sync(dir: &Path) -> io::Result<u64> {
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            for blob in std::fs::read_dir(entry.path())? {
-                File::open(blob?.path())?.sync_all()?;
+/// Syncs every file below `dir`, and the directories.
+pub(super) fn sync(dir: &Path) -> io::Result<()> {
+    for path in below(dir)? {
+        File::open(path)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The checksum of every file below `dir`: of its name, its length and its content.
+pub(super) fn checksum(dir: &Path) -> io::Result<u32> {
+    let (mut crc, mut buffer) = (0, vec![0; 1 << 20]);
+    for path in below(dir)? {
+        let mut file = File::open(&path)?;
+        let metadata = file.metadata()?;
+        let name = path.strip_prefix(dir).unwrap_or(&path);
+        crc = crc32c::crc32c_append(crc, name.as_os_str().as_encoded_bytes());
+        if metadata.is_dir() {
+            continue;
+        }
+        crc = crc32c::crc32c_append(crc, &metadata.len().to_be_bytes());
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                break;
             }
-            files::sync_dir(&entry.path())?;
-        } else {
-            File::open(entry.path())?.sync_all()?;
+            crc = crc32c::crc32c_append(crc, &buffer[..read]);
         }
     }
-    files::sync_dir(dir)?;
-    length(&dir.join("db"))
+    Ok(crc)
+}
+
+/// The files and directories below `dir`, and itself, in order. sled makes directories, and files in them.
+fn below(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = vec![dir.to_owned()];
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        found.push(entry.path());
+        if entry.file_type()?.is_dir() {
+            for inner in std::fs::read_dir(entry.path())? {
+                found.push(inner?.path());
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// Moves an index that is not what it should be out of the way, for whoever wants to know why. One is
@@ -63,12 +84,4 @@ pub(super) fn set_aside(store: &Path, index: &Path) -> io::Result<Option<PathBuf
     std::fs::rename(index, &aside)?;
     files::sync_dir(store)?;
     Ok(Some(aside))
-}
-
-fn length(path: &Path) -> io::Result<u64> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.len()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(e) => Err(e),
-    }
 }

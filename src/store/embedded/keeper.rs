@@ -13,7 +13,7 @@ use super::base::{self, Summary, WriteError};
 use super::journal;
 use super::quiet;
 use super::shared::Shared;
-use super::state::{IndexState, Place, State};
+use super::state::{IndexState, State};
 use crate::store::Revision;
 
 /// Wakes the keeper when enough was written.
@@ -83,13 +83,12 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Starts the keeper of a store whose newest base has `base_bytes`. The journal was counted before: all
     /// of it is in the index, as after a checkpoint.
-    pub(super) fn start(shared: Arc<Shared>, base_bytes: u64, place: Place) -> std::io::Result<Keeper> {
+    pub(super) fn start(shared: Arc<Shared>, base_bytes: u64) -> std::io::Result<Keeper> {
         let desk = Arc::new(Desk::default());
         desk.base_at.store(base_at(&shared, base_bytes), Relaxed);
         let work = Work {
             shared: Arc::clone(&shared),
             desk: Arc::clone(&desk),
-            place,
             noted: shared.applied(),
             written: shared.counters.journal_written.load(Relaxed),
         };
@@ -122,7 +121,6 @@ fn base_at(shared: &Shared, base_bytes: u64) -> u64 {
 struct Work {
     shared: Arc<Shared>,
     desk: Arc<Desk>,
-    place: Place,
     /// The commit of the last checkpoint.
     noted: Revision,
     /// How much journal there was then.
@@ -194,11 +192,7 @@ impl Work {
         let revision = shared.applied();
         self.desk.since_checkpoint.store(0, Relaxed);
         shared.index().map_err(|e| e.to_string())?.checkpoint(revision).map_err(|e| e.to_string())?;
-        let state = State {
-            instance: shared.instance,
-            boot: shared.boot.clone(),
-            index: IndexState::Running { checkpoint: revision, place: self.place },
-        };
+        let state = State { instance: shared.instance, index: IndexState::Open { noted: revision } };
         state.save(&shared.dir).map_err(|e| e.to_string())?;
         self.noted = revision;
         self.written = written;
@@ -254,8 +248,7 @@ mod tests {
     /// The keeper's work, for a test to do: the store's own keeper has none.
     fn work(store: &Embedded) -> Work {
         let shared = Arc::clone(&store.shared);
-        let place = Place::of(&shared.dir).unwrap();
-        Work { noted: shared.applied(), desk: Arc::default(), place, written: 0, shared }
+        Work { noted: shared.applied(), desk: Arc::default(), written: 0, shared }
     }
 
     fn commit(store: &Embedded, batch: Batch) {

@@ -2,8 +2,8 @@
 //!
 //! A commit is true once its group's frame is synced to the [`journal`], and visible once it is applied to
 //! the [`index`]; in that order, so no reader sees what a power cut could take back. sled is never synced
-//! on that way and never believed after a power cut: [`open`] builds it anew from the newest [`base`] and
-//! the journal since. The base is written by the [`keeper`], in the background, and frees older journal.
+//! on that way, and believed only as it was closed: else [`open`] builds it anew from the newest [`base`]
+//! and the journal since. The base is written by the [`keeper`], in the background, and frees older journal.
 //!
 //! Reading order: [`committer`] (with [`queue`] before it and [`group`] in it), [`journal`], [`index`],
 //! [`keeper`], [`base`], [`open`]. `docs/storage.md` has the formats and what each promise rests on.
@@ -134,13 +134,11 @@ impl Embedded {
                 return Err(error);
             }
         };
-        let Recovered { instance, boot, index, place, journal, last, base, base_bytes, journal_bytes } =
-            recovered;
-        let shared = Arc::new(Shared::new(dir.to_owned(), instance, boot, tuning, index, last));
+        let Recovered { instance, index, journal, last, base, base_bytes, journal_bytes } = recovered;
+        let shared = Arc::new(Shared::new(dir.to_owned(), instance, tuning, index, last));
         shared.counters.base_revision.store(base.0, Ordering::Relaxed);
         shared.counters.journal_written.store(journal_bytes, Ordering::Relaxed);
-        let keeper =
-            Keeper::start(Arc::clone(&shared), base_bytes, place).doing("start the keeper of", dir)?;
+        let keeper = Keeper::start(Arc::clone(&shared), base_bytes).doing("start the keeper of", dir)?;
         let (queue, receiver) = Queue::new(Arc::clone(&shared));
         let committer = Committer::start(Arc::clone(&shared), receiver, journal, keeper.waker())
             .doing("start the committer of", dir)?;
@@ -210,19 +208,18 @@ impl Embedded {
     }
 
     fn close_index(&self, index: Index) -> Result<(), OpenError> {
-        let Shared { dir, instance, boot, .. } = &*self.shared;
+        let Shared { dir, instance, .. } = &*self.shared;
         if self.shared.failure().is_some() {
             // The index may have less than the journal, so it is not closed as if it had all.
             return Ok(());
         }
         let last = self.shared.applied();
         let path = dir.join(INDEX_DIR);
-        let db_bytes = quiet::catch(|| index.close(last, &path))
+        let crc = quiet::catch(|| index.close(last, &path))
             .unwrap_or_else(|_| Err("it broke".into()))
             .map_err(io::Error::other)
             .doing("close the index in", &path)?;
-        let state =
-            State { instance: *instance, boot: boot.clone(), index: IndexState::Clean { last, db_bytes } };
+        let state = State { instance: *instance, index: IndexState::Clean { last, crc } };
         state.save(dir).doing("write the state in", dir)
     }
 

@@ -12,7 +12,7 @@ use super::index::{Index, IndexWrite};
 use super::instance::Instance;
 use super::journal::{self, Journal};
 use super::loader::Loader;
-use super::state::{IndexState, Place, State, boot_id};
+use super::state::{IndexState, State};
 use super::tuning::Tuning;
 use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, base, files, index_files, quiet};
 use crate::store::Revision;
@@ -20,9 +20,7 @@ use crate::store::Revision;
 /// A store that was read and is ready to go on.
 pub(super) struct Recovered {
     pub(super) instance: Instance,
-    pub(super) boot: String,
     pub(super) index: Index,
-    pub(super) place: Place,
     pub(super) journal: Journal,
     pub(super) last: Revision,
     pub(super) base: Revision,
@@ -35,21 +33,20 @@ pub(super) struct Recovered {
 pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenError> {
     let state = State::load(dir)?;
     let files = Files::find(dir, state.as_ref())?;
-    let boot = boot_id();
     let end = files.read_journal(files.base, &mut |_, _| Ok(()))?;
     let last = end.last;
     if last < files.base {
         return Err(files.journal_too_short(last, files.base));
     }
-    let belief = believe(&files, state.as_ref(), &boot, last)?;
+    let belief = believe(&files, state.as_ref(), last)?;
     files.settle(&end)?;
-    let builder = Builder { files: &files, boot: &boot, last, tuning };
-    let (index, place) = builder.index(belief)?;
+    let builder = Builder { files: &files, last, tuning };
+    let index = builder.index(belief)?;
     let journal_bytes = end.bytes;
     let journal = Journal::resume(&files.journal_dir(), files.instance, end, tuning.segment_bytes)?;
     let base_bytes = std::fs::metadata(&files.base_path).doing("read", &files.base_path)?.len();
     let Files { instance, base, .. } = files;
-    Ok(Recovered { instance, boot, index, place, journal, last, base, base_bytes, journal_bytes })
+    Ok(Recovered { instance, index, journal, last, base, base_bytes, journal_bytes })
 }
 
 /// The files that are the store.
@@ -122,51 +119,37 @@ impl Files {
 
 /// What may be expected of the index.
 enum Belief {
-    /// It has all commits up to this one at least, and just those if it was closed.
-    Has { checkpoint: Revision, closed: bool },
+    /// It has all commits.
+    Whole,
     /// Nothing.
     Nothing(Why),
 }
 
 /// Why an index is built anew.
 enum Why {
-    /// What the machine had not written when it stopped is missing, or this is a copy.
-    Unsynced(&'static str),
+    /// It was not closed with the store's last commit.
+    Open(&'static str),
     /// Something is wrong with it.
     Damaged(String),
 }
 
-fn unsynced(why: &'static str) -> Belief {
-    Belief::Nothing(Why::Unsynced(why))
-}
-
-fn believe(files: &Files, state: Option<&State>, boot: &str, last: Revision) -> Result<Belief, OpenError> {
-    let Some(state) = state else { return Ok(unsynced("nothing says how it was left")) };
-    let (checkpoint, closed, db_bytes) = match state.index {
-        IndexState::Clean { last, db_bytes } => (last, true, Some(db_bytes)),
-        IndexState::Running { checkpoint, .. } => (checkpoint, false, None),
-    };
-    if last < checkpoint {
-        // The index only ever has what was synced to the journal before.
-        return Err(files.journal_too_short(last, checkpoint));
+fn believe(files: &Files, state: Option<&State>, last: Revision) -> Result<Belief, OpenError> {
+    let open = |why| Ok(Belief::Nothing(Why::Open(why)));
+    let Some(state) = state else { return open("nothing says how it was left") };
+    let (IndexState::Clean { last: known, .. } | IndexState::Open { noted: known }) = state.index;
+    if last < known {
+        // Both are only ever written after the journal was synced.
+        return Err(files.journal_too_short(last, known));
     }
-    if let IndexState::Running { place, .. } = state.index {
-        if state.boot != boot {
-            return Ok(unsynced("the machine was restarted while the store was open"));
-        }
-        if Place::of(&files.index_dir()).ok() != Some(place) {
-            return Ok(unsynced("the store was copied while it was open"));
-        }
-    } else if last != checkpoint {
-        return Ok(unsynced("the journal goes on after the index was closed"));
+    match state.index {
+        // Its files may have been damaged since they were written, which nothing in them would tell.
+        IndexState::Open { .. } => open("the store was not closed"),
+        IndexState::Clean { .. } if last != known => open("the journal goes on after the index was closed"),
+        IndexState::Clean { crc, .. } => Ok(match index_files::look(&files.index_dir(), crc) {
+            Ok(()) => Belief::Whole,
+            Err(why) => Belief::Nothing(Why::Damaged(why)),
+        }),
     }
-    if checkpoint < files.base {
-        return Ok(unsynced("the base is newer"));
-    }
-    Ok(match index_files::look(&files.index_dir(), db_bytes) {
-        Ok(()) => Belief::Has { checkpoint, closed },
-        Err(why) => Belief::Nothing(Why::Damaged(why)),
-    })
 }
 
 /// Why an index that was believed did not turn out well.
@@ -177,60 +160,64 @@ enum Disappointment {
 
 struct Builder<'b> {
     files: &'b Files,
-    boot: &'b str,
     last: Revision,
     tuning: &'b Tuning,
 }
 
 impl Builder<'_> {
     /// An index of all commits.
-    fn index(&self, belief: Belief) -> Result<(Index, Place), OpenError> {
+    fn index(&self, belief: Belief) -> Result<Index, OpenError> {
         let why = match belief {
-            Belief::Has { checkpoint, closed } => match self.continue_index(checkpoint, closed) {
+            Belief::Whole => match self.continue_index() {
                 Ok(index) => return Ok(index),
                 Err(Disappointment::Store(error)) => return Err(error),
                 Err(Disappointment::Index(why)) => Why::Damaged(why),
             },
-            Belief::Nothing(why) => why,
+            Belief::Nothing(why) => {
+                self.ask_for_witness()?;
+                why
+            }
         };
         self.rebuild(&why)
     }
 
-    fn continue_index(&self, checkpoint: Revision, closed: bool) -> Result<(Index, Place), Disappointment> {
+    fn continue_index(&self) -> Result<Index, Disappointment> {
         let dir = self.files.index_dir();
-        // Before sled opens it, which changes its files and syncs none of them.
-        let place = self.mark_running(checkpoint).map_err(Disappointment::Store)?;
+        // Before sled opens it, which changes its files.
+        self.mark_open().map_err(Disappointment::Store)?;
         let index = quiet::catch(|| {
-            let index = open_index(&dir, self.tuning).map_err(|e| Disappointment::Index(e.to_string()))?;
-            let applied = index.applied(self.files.instance).map_err(Disappointment::Index)?;
-            // It never has what was not synced to the journal before: what it has more, the journal lost.
-            let reached = index.reached().map_err(Disappointment::Index)?.max(applied);
-            if reached > self.last {
-                return Err(Disappointment::Store(self.files.journal_too_short(self.last, reached)));
+            let index = open_index(&dir, self.tuning).map_err(|e| e.to_string())?;
+            match index.applied(self.files.instance)? {
+                applied if applied == self.last => Ok(index),
+                applied => Err(format!("it has commit {}, where {} was expected", applied.0, self.last.0)),
             }
-            if applied < checkpoint || (closed && applied != checkpoint) {
-                let why = format!("it has commit {}, where {} was expected", applied.0, checkpoint.0);
-                return Err(Disappointment::Index(why));
-            }
-            self.replay(&index, applied)?;
-            Ok(index)
         });
-        match index {
-            Ok(index) => Ok((index?, place)),
-            Err(panic) => Err(Disappointment::Index(panic)),
+        index.and_then(|opened| opened).map_err(Disappointment::Index)
+    }
+
+    /// An index that is not believed can still tell of a commit that the journal lost: it only ever has what
+    /// was synced to the journal before.
+    fn ask_for_witness(&self) -> Result<(), OpenError> {
+        let dir = self.files.index_dir();
+        if !dir.try_exists().doing("read", &dir)? {
+            return Ok(());
+        }
+        let reached = quiet::catch(|| {
+            let index = open_index(&dir, self.tuning).map_err(|e| e.to_string())?;
+            let applied = index.applied(self.files.instance)?;
+            Ok(index.reached()?.max(applied))
+        });
+        // What does not open says nothing.
+        match reached.and_then(|reached: Result<Revision, String>| reached) {
+            Ok(reached) if reached > self.last => Err(self.files.journal_too_short(self.last, reached)),
+            _ => Ok(()),
         }
     }
 
-    /// Writes the state that says: this index is in use since this boot.
-    fn mark_running(&self, checkpoint: Revision) -> Result<Place, OpenError> {
-        let place = Place::of(&self.files.index_dir()).doing("read", &self.files.index_dir())?;
-        let state = State {
-            instance: self.files.instance,
-            boot: self.boot.to_owned(),
-            index: IndexState::Running { checkpoint, place },
-        };
-        state.save(&self.files.dir).doing("write the state in", &self.files.dir)?;
-        Ok(place)
+    /// Writes the state that says: this index is in use.
+    fn mark_open(&self) -> Result<(), OpenError> {
+        let state = State { instance: self.files.instance, index: IndexState::Open { noted: self.last } };
+        state.save(&self.files.dir).doing("write the state in", &self.files.dir)
     }
 
     fn replay(&self, index: &Index, after: Revision) -> Result<(), Disappointment> {
@@ -259,14 +246,13 @@ impl Builder<'_> {
     }
 
     /// Builds the index from the base and the journal.
-    fn rebuild(&self, why: &Why) -> Result<(Index, Place), OpenError> {
+    fn rebuild(&self, why: &Why) -> Result<Index, OpenError> {
         self.check_base()?;
         self.clear(why)?;
         let begun = Instant::now();
         let dir = self.files.index_dir();
         files::create_dir(&dir).doing("create", &dir)?;
-        // Until the rebuilt index says that it has this commit, it is not believed.
-        let place = self.mark_running(self.last)?;
+        self.mark_open()?;
         let index = open_index(&dir, self.tuning).map_err(|e| unusable(&dir, e))?;
         index.set_instance(self.files.instance).map_err(|e| unusable(&dir, e))?;
         let records = self.load_base(&index)?;
@@ -279,7 +265,7 @@ impl Builder<'_> {
             let milliseconds = begun.elapsed().as_millis();
             tracing::info!(base_records = records, last = self.last.0, milliseconds, "rebuilt the index");
         }
-        Ok((index, place))
+        Ok(index)
     }
 
     fn check_base(&self) -> Result<(), OpenError> {
@@ -297,7 +283,7 @@ impl Builder<'_> {
         let index = self.files.index_dir();
         match why {
             // There is nothing to be learned from it.
-            Why::Unsynced(why) => {
+            Why::Open(why) => {
                 if index.try_exists().doing("read", &index)? {
                     tracing::info!("the index is built anew: {why}");
                 }

@@ -17,7 +17,6 @@ use crate::store::{Error, Revision};
 pub(super) struct Shared {
     pub(super) dir: PathBuf,
     pub(super) instance: Instance,
-    pub(super) boot: String,
     pub(super) tuning: Tuning,
     pub(super) counters: Counters,
     /// Set by closing: no batch is taken any more.
@@ -34,7 +33,6 @@ impl Shared {
     pub(super) fn new(
         dir: PathBuf,
         instance: Instance,
-        boot: String,
         tuning: Tuning,
         index: Index,
         applied: Revision,
@@ -42,7 +40,6 @@ impl Shared {
         Shared {
             dir,
             instance,
-            boot,
             tuning,
             counters: Counters::default(),
             closed: AtomicBool::new(false),

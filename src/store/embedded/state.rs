@@ -5,11 +5,9 @@
 //! ```text
 //! coffer store 1
 //! instance 0c6f…
-//! boot 5f0e…
-//! index clean 1207 524288          closed and synced with all commits up to this; length of sled's db
-//! index running 1207 2049 131842   in use since that boot; has at least the commits up to this;
-//!                                  device and inode of its directory, so that a copy is known as one
-//! crc32c 1a2b3c4d                  of all lines before
+//! index clean 1207 9e107d9d   closed and synced with all commits up to this; checksum of its files
+//! index open 1207             in use; the journal had at least the commits up to this
+//! crc32c 1a2b3c4d             of all lines before
 //! ```
 
 use std::io;
@@ -28,34 +26,16 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) instance: Instance,
-    /// The boot of the machine in which this was written.
-    pub(super) boot: String,
     pub(super) index: IndexState,
 }
 
 /// How the index was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IndexState {
-    /// Closed, and on disk. Holds the commits up to `last`, the store's last.
-    Clean { last: Revision, db_bytes: u64 },
-    /// In use. What the kernel had not written is gone if the machine was off since.
-    Running { checkpoint: Revision, place: Place },
-}
-
-/// Where a directory is: a copy of it is elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    device: u64,
-    inode: u64,
-}
-
-impl Place {
-    /// The place of the directory at `path`.
-    pub(super) fn of(path: &Path) -> io::Result<Place> {
-        use std::os::unix::fs::MetadataExt;
-        let metadata = std::fs::metadata(path)?;
-        Ok(Place { device: metadata.dev(), inode: metadata.ino() })
-    }
+    /// Closed, and on disk. Holds the commits up to `last`, the store's last, in files of this checksum.
+    Clean { last: Revision, crc: u32 },
+    /// In use. Nothing says what its files hold, but the journal had the commits up to `noted`.
+    Open { noted: Revision },
 }
 
 impl State {
@@ -94,13 +74,10 @@ impl State {
 
     fn to_text(&self) -> String {
         let index = match self.index {
-            IndexState::Clean { last, db_bytes } => format!("clean {} {db_bytes}", last.0),
-            IndexState::Running { checkpoint, place } => {
-                format!("running {} {} {}", checkpoint.0, place.device, place.inode)
-            }
+            IndexState::Clean { last, crc } => format!("clean {} {crc:08x}", last.0),
+            IndexState::Open { noted } => format!("open {}", noted.0),
         };
-        let lines =
-            format!("{TITLE} {FORMAT}\ninstance {}\nboot {}\nindex {index}\n", self.instance, self.boot);
+        let lines = format!("{TITLE} {FORMAT}\ninstance {}\nindex {index}\n", self.instance);
         let crc = crc32c::crc32c(lines.as_bytes());
         format!("{lines}crc32c {crc:08x}\n")
     }
@@ -118,7 +95,6 @@ fn parse(text: &str) -> Option<State> {
     let mut lines = lines.lines().skip(1);
     Some(State {
         instance: Instance::parse(lines.next()?.strip_prefix("instance ")?)?,
-        boot: lines.next()?.strip_prefix("boot ")?.to_owned(),
         index: parse_index(lines.next()?.strip_prefix("index ")?)?,
     })
 }
@@ -126,26 +102,12 @@ fn parse(text: &str) -> Option<State> {
 fn parse_index(text: &str) -> Option<IndexState> {
     let words: Vec<&str> = text.split(' ').collect();
     match words[..] {
-        ["clean", last, db_bytes] => {
-            Some(IndexState::Clean { last: Revision(last.parse().ok()?), db_bytes: db_bytes.parse().ok()? })
-        }
-        ["running", checkpoint, device, inode] => Some(IndexState::Running {
-            checkpoint: Revision(checkpoint.parse().ok()?),
-            place: Place { device: device.parse().ok()?, inode: inode.parse().ok()? },
+        ["clean", last, crc] => Some(IndexState::Clean {
+            last: Revision(last.parse().ok()?),
+            crc: u32::from_str_radix(crc, 16).ok()?,
         }),
+        ["open", noted] => Some(IndexState::Open { noted: Revision(noted.parse().ok()?) }),
         _ => None,
-    }
-}
-
-/// This boot of the machine. Where the system does not say, no two answers are the same, so that the
-/// index is rebuilt rather than believed.
-pub(super) fn boot_id() -> String {
-    match std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
-        Ok(id) => id.trim().to_owned(),
-        Err(_) => match super::instance::random::<16>() {
-            Ok(bytes) => format!("unknown-{}", Instance(bytes)),
-            Err(_) => format!("unknown-{}", std::process::id()),
-        },
     }
 }
 
@@ -154,14 +116,14 @@ mod tests {
     use super::*;
 
     fn sample(index: IndexState) -> State {
-        State { instance: Instance([7; 16]), boot: "5f0e-1".into(), index }
+        State { instance: Instance([7; 16]), index }
     }
 
     #[test]
     fn a_state_reads_back_as_written() {
         for index in [
-            IndexState::Clean { last: Revision(1207), db_bytes: 524_288 },
-            IndexState::Running { checkpoint: Revision(0), place: Place { device: 2049, inode: 131_842 } },
+            IndexState::Clean { last: Revision(1207), crc: 0x0102_0304 },
+            IndexState::Open { noted: Revision(0) },
         ] {
             let state = sample(index);
             assert_eq!(parse(&state.to_text()), Some(state));
@@ -170,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_changed_byte_makes_it_unknown() {
-        let text = sample(IndexState::Clean { last: Revision(1207), db_bytes: 1 }).to_text();
+        let text = sample(IndexState::Clean { last: Revision(1207), crc: 1 }).to_text();
         for at in 0..text.len() - 1 {
             let mut bytes = text.clone().into_bytes();
             bytes[at] ^= 1;

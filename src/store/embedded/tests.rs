@@ -77,7 +77,7 @@ fn files_of(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// What a kill would leave: a copy of the files, to which the state's note of its place is adapted.
+/// What a kill would leave: a copy of the files.
 fn killed(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for (path, bytes) in files_of(dir) {
@@ -85,18 +85,7 @@ fn killed(dir: &Path) -> TempDir {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::write(to, bytes).unwrap();
     }
-    edit_state(copy.path(), |state| {
-        if let IndexState::Running { place, .. } = &mut state.index {
-            *place = state::Place::of(&copy.path().join(INDEX_DIR)).unwrap();
-        }
-    });
     copy
-}
-
-fn edit_state(dir: &Path, edit: impl FnOnce(&mut State)) {
-    let mut state = State::load(dir).unwrap().unwrap();
-    edit(&mut state);
-    state.save(dir).unwrap();
 }
 
 /// Refused as damage that names `name`, with every file as it was.
@@ -128,9 +117,8 @@ fn eventually(holds: impl Fn() -> bool) {
     }
 }
 
-/// Leaves a mark that goes with the index.
-fn mark_index(dir: &Path) -> PathBuf {
-    let mark = dir.join(INDEX_DIR).join("mark");
-    std::fs::write(&mark, "x").unwrap();
-    mark
+/// Tells an index from one that was built anew.
+fn index_inode(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(dir.join(INDEX_DIR)).unwrap().ino()
 }
