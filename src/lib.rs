@@ -1,4 +1,4 @@
-//! Scoped configuration and secrets on a machine of your own: one binary, no database.
+//! Scoped configuration and secrets on a machine of your own: one binary, no database server.
 //!
 //! Definitions (name, scope, format, encrypted or not) and scoped values (one for each organization,
 //! environment, subject and definition) live in an embedded store; a server speaks HTTP, a command line

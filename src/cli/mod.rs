@@ -17,7 +17,7 @@ use crate::telemetry::{self, LogFormat, LogLevel};
 use failure::Failure;
 use starting::Start;
 
-/// Scoped configuration and secrets on a machine of your own: one binary, no database.
+/// Scoped configuration and secrets on a machine of your own: one binary, no database server.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = false)]
 struct Arguments {
