@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::starting::Start;
 use crate::cli::{init, output};
 use crate::config::ListenAddress;
-use crate::control::{self, Listener};
+use crate::control::Listener;
 use crate::http::{self, Metrics};
 use crate::store::embedded::{Embedded, OpenError};
 use crate::vault::{self, Contents, Opened, OpeningError};
@@ -47,7 +47,7 @@ fn bind(start: &Start) -> Result<TcpListener, Failure> {
         if error.kind() != io::ErrorKind::AddrInUse {
             return Failure::io(&doing)(error);
         }
-        match control::holder(start.dir()) {
+        match Embedded::holder(start.dir()) {
             // Most likely it has the port too, and it is what this server would meet next.
             Some(holder) => OpenError::Held { holder }.into(),
             None => Failure::Failed(format!("cannot {doing}: {error}; choose another with --listen")),

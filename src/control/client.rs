@@ -8,8 +8,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::control::command::{Command, Outcome, Refusal};
-use crate::control::holder::holder;
 use crate::control::socket::SocketPath;
+use crate::store::embedded::Embedded;
 
 /// How long an answer may take: a commit waits for the disk.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ fn ask_within(
     asked.map_err(|error| match error.kind() {
         // Which of the two a time limit gives is the system's choice.
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            Unreachable::Stuck { holder: holder(dir).unwrap_or_default(), limit }
+            Unreachable::Stuck { holder: Embedded::holder(dir).unwrap_or_default(), limit }
         }
         _ => Unreachable::CutOff(error),
     })?;

@@ -183,15 +183,9 @@ pub async fn execute(vault: &Vault, command: Command) -> Result<Outcome, Refusal
     match command {
         Command::KeysCreate { org, environment, permissions, name, expires_in } => {
             let org = one_org(vault, org.as_deref()).await?;
-            let reach = environment.parse::<Reach>()?;
-            if let Reach::One(environment) = &reach
-                && !org.environments.contains(environment)
-            {
-                return Err(no_environment(environment, &org));
-            }
             let permissions = permissions.iter().map(|name| name.parse::<Permission>());
             let new = NewApiKey {
-                reach,
+                reach: environment.parse::<Reach>()?,
                 permissions: permissions.collect::<Result<Permissions, _>>()?,
                 name,
                 lifetime: expires_in.map(Duration::from_secs),
@@ -248,11 +242,6 @@ async fn find_org(vault: &Vault, named: &str) -> Result<Org, Refusal> {
         Error::NotFound(_) => failed(format!("no organization `{}`", named.escape_debug())),
         error => error.into(),
     })
-}
-
-fn no_environment(environment: &Environment, org: &Org) -> Refusal {
-    let names: Vec<_> = org.environments.iter().map(Environment::as_str).collect();
-    failed(format!("no environment `{environment}`; there are: {}", names.join(", ")))
 }
 
 fn failed(message: String) -> Refusal {

@@ -6,11 +6,9 @@
 
 mod client;
 mod command;
-mod holder;
 mod server;
 mod socket;
 
 pub use client::{Unreachable, ask};
 pub use command::{Command, EnvironmentRow, KeyRow, KeyText, NewKey, OrgRow, Outcome, Refusal, execute};
-pub use holder::holder;
 pub use server::{Listener, Server};

@@ -10,7 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::model::{Actor, ApiKey, Id, LONGEST_LIFETIME, Org, Permission, Permissions, Reach, Timestamp};
+use crate::model::{
+    Actor, ApiKey, Environment, Id, LONGEST_LIFETIME, Org, Permission, Permissions, Reach, Timestamp,
+};
 use crate::store::{Batch, Tree, key, record};
 use crate::vault::{Caller, Error, Page, PageRequest, Vault};
 
@@ -100,18 +102,23 @@ impl Vault {
         if let Reach::One(environment) = &new.reach
             && !org.environments.contains(environment)
         {
-            return Err(Error::InvalidRequest("environment names none of the organization's".into()));
+            let names: Vec<_> = org.environments.iter().map(Environment::as_str).collect();
+            return Err(Error::InvalidRequest(format!(
+                "no environment `{environment}`; there are: {}",
+                names.join(", ")
+            )));
         }
         if new.permissions == Permissions::NONE {
             return Err(Error::InvalidRequest("permissions must name at least one".into()));
         }
         if new.name.len() > MAX_NAME_BYTES || new.name.chars().any(char::is_control) {
-            return Err(Error::InvalidRequest(
-                "name must be at most 128 bytes without control characters".into(),
-            ));
+            return Err(Error::InvalidRequest(format!(
+                "name must be at most {MAX_NAME_BYTES} bytes without control characters"
+            )));
         }
         if new.lifetime.is_some_and(|lifetime| lifetime > LONGEST_LIFETIME) {
-            return Err(Error::InvalidRequest("expires_in must be at most 36500 days".into()));
+            let days = LONGEST_LIFETIME.as_secs() / (24 * 60 * 60);
+            return Err(Error::InvalidRequest(format!("expires_in must be at most {days} days")));
         }
         let mut random = Zeroizing::new([0; 32]);
         getrandom::fill(random.as_mut_slice())?;

@@ -1,16 +1,18 @@
 //! A new store. Until it is finished it says of itself that it is not, and can be created again.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::error::{Doing, OpenError};
+use super::error::{Doing, OpenError, damaged};
 use super::instance::Instance;
 use super::journal::Journal;
 use super::state::State;
 use super::tuning::Tuning;
 use super::{BASE_DIR, Embedded, INDEX_DIR, JOURNAL_DIR, base, files};
 
-/// Stands in the directory while a creation is under way: the first file written, the last one removed.
+/// Stands in the directory while a creation is under way: the first file written, the last one removed. It
+/// names the store that is being created, so that one that strayed into another cannot wipe it.
 const MARKER: &str = "creating";
 
 /// What is in a directory.
@@ -70,14 +72,38 @@ pub(super) fn presence(dir: &Path) -> Result<Presence, OpenError> {
 
 /// Writes the files of an empty store, below the marker. What an interrupted creation left is removed.
 pub(super) fn lay_out(dir: &Path, tuning: &Tuning) -> Result<(), OpenError> {
-    files::replace(dir, MARKER, b"").doing("write the marker in", dir)?;
+    let instance = match begun(dir)? {
+        Some(instance) => instance,
+        None => Instance::random().doing("name the store in", dir)?,
+    };
+    check_ours(dir, instance)?;
+    files::replace(dir, MARKER, instance.to_string().as_bytes()).doing("write the marker in", dir)?;
     State::remove(dir).doing("clear", dir)?;
     for name in [BASE_DIR, JOURNAL_DIR, INDEX_DIR] {
         files::remove_dir(&dir.join(name)).doing("clear", dir)?;
     }
-    let instance = Instance::random().doing("name the store in", dir)?;
     Journal::create(&dir.join(JOURNAL_DIR), instance, tuning.segment_bytes)
         .doing("write the journal in", dir)?;
     base::create_empty(&dir.join(BASE_DIR), instance).doing("write the base in", dir)?;
     files::sync_dir(dir).doing("sync", dir)
+}
+
+/// The store whose creation was begun in `dir`.
+fn begun(dir: &Path) -> Result<Option<Instance>, OpenError> {
+    match std::fs::read_to_string(dir.join(MARKER)) {
+        Ok(name) => Ok(Instance::parse(&name)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).doing("read the marker in", dir),
+    }
+}
+
+/// Refuses to clear what an interrupted creation of `instance` cannot have left: another store.
+fn check_ours(dir: &Path, instance: Instance) -> Result<(), OpenError> {
+    let base_dir = dir.join(BASE_DIR);
+    match base::list(&base_dir).doing("list", &base_dir)?.pop() {
+        Some((_, base)) if base::instance_of(&base).is_some_and(|found| found != instance) => {
+            Err(damaged(&dir.join(MARKER), "it stands beside a store whose creation it does not belong to"))
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,8 +1,8 @@
 //! Files that must still be there after a power cut: created private, synced, renamed into place.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Creates a directory that only its owner can enter, and those above it that are missing; their names are
@@ -25,6 +25,19 @@ pub(super) fn create_dir(path: &Path) -> io::Result<()> {
             Ok(())
         }
         Err(e) => Err(e),
+    }
+}
+
+/// Lets only the owner enter a directory that was there before the store, unless it has other things in it:
+/// then who may enter is not ours to say, nor in one that belongs to somebody else.
+pub(super) fn make_private(dir: &Path, ours: &[&str]) -> io::Result<()> {
+    let is_hidden_or_ours = |name: &String| name.starts_with('.') || ours.contains(&name.as_str());
+    if !names(dir)?.iter().all(is_hidden_or_ours) {
+        return Ok(());
+    }
+    match std::fs::set_permissions(dir, Permissions::from_mode(0o700)) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
     }
 }
 

@@ -191,7 +191,6 @@ impl Work {
         let written = shared.counters.journal_written.load(Relaxed);
         let revision = shared.applied();
         self.desk.since_checkpoint.store(0, Relaxed);
-        shared.index().map_err(|e| e.to_string())?.checkpoint(revision).map_err(|e| e.to_string())?;
         let state = State { instance: shared.instance, index: IndexState::Open { noted: revision } };
         state.save(&shared.dir).map_err(|e| e.to_string())?;
         self.noted = revision;
@@ -199,8 +198,7 @@ impl Work {
         Ok(())
     }
 
-    /// Writes a base from the last checkpoint: journal that it frees is then no longer needed by a replay
-    /// onto the index either.
+    /// Writes a base that starts at the last checkpoint.
     fn base(&mut self) -> Result<(), WriteError> {
         let begun = Instant::now();
         let start = self.noted;

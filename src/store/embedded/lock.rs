@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::error::{Doing, OpenError};
 
-const NAME: &str = "lock";
+pub(super) const NAME: &str = "lock";
 
 /// The lock on a store directory, held until dropped.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Lock {
             .doing("open", &path)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(OpenError::Held { holder: holder(&path) }),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Held { holder: line(&path) }),
             Err(TryLockError::Error(e)) => return Err(e).doing("lock", &path),
         }
         let before = std::fs::read(&path).doing("read", &path)?;
@@ -62,8 +62,18 @@ impl Lock {
     }
 }
 
+/// Who holds the store in `dir`; `None` where nobody does. Nothing is changed.
+pub(super) fn holder(dir: &Path) -> Option<String> {
+    let path = dir.join(NAME);
+    // Shared, and given back at once: it only tells whether somebody has it for good.
+    match File::open(&path).ok()?.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(line(&path)),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 /// What the holder wrote. It may be writing just now, so nothing is an answer too.
-fn holder(path: &Path) -> String {
+fn line(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     match text.lines().next().map(str::trim) {
         Some(line) if !line.is_empty() => line.to_owned(),

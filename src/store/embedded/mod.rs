@@ -105,6 +105,7 @@ impl Embedded {
         if create::presence(dir)? == Presence::Store {
             return Err(OpenError::Exists(dir.to_owned()));
         }
+        files::make_private(dir, &[lock::NAME]).doing("make private", dir)?;
         create::lay_out(dir, &tuning)?;
         Embedded::start(dir, lock, tuning).map(Creation::new)
     }
@@ -155,6 +156,12 @@ impl Embedded {
         let (_, path) = newest.ok_or_else(|| error::damaged(&base_dir, "there is no base"))?;
         let instance = base::instance_of(&path);
         Ok(instance.ok_or_else(|| error::damaged(&path, "its header does not hold"))?.0)
+    }
+
+    /// Who holds the store in `dir`, as it says of itself; `None` where nobody does. Nothing is changed.
+    #[must_use]
+    pub fn holder(dir: &Path) -> Option<String> {
+        lock::holder(dir)
     }
 
     /// The store's identity: random, and different for every store that was ever created.

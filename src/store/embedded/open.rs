@@ -241,8 +241,7 @@ impl Builder<'_> {
             return Err(Disappointment::Index(why));
         }
         read.map_err(Disappointment::Store)?;
-        loader.finish().map_err(Disappointment::Index)?;
-        index.checkpoint(self.last).map_err(|e| Disappointment::Index(e.to_string()))
+        loader.finish().map_err(Disappointment::Index)
     }
 
     /// Builds the index from the base and the journal.

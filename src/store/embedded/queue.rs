@@ -6,9 +6,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tokio::sync::oneshot;
 
-use super::journal::GROUP_LIMIT;
 use super::shared::Shared;
-use crate::store::{Batch, Error, Revision};
+use crate::store::{Batch, Error, MAX_BATCH_BYTES, Revision};
 
 /// The answer to a batch.
 pub(super) type Answer = Result<Revision, Error>;
@@ -47,7 +46,7 @@ impl Queue {
     /// Queues a batch; the answer arrives once it was decided and is durable.
     pub(super) fn submit(&self, batch: Batch) -> Result<oneshot::Receiver<Answer>, Error> {
         let weight = batch.weight();
-        if weight > GROUP_LIMIT {
+        if weight > MAX_BATCH_BYTES {
             return Err(Error::TooLarge);
         }
         if let Some(error) = self.shared.unwritable() {

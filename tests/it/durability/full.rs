@@ -1,9 +1,12 @@
 //! Too little free disk: writes are refused, reads and deletions go on.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::interpose::{self, Interposed};
-use crate::support::{Store, check_id, check_page};
+use crate::support::{Connection, Server, Store, check_id, check_page, eventually};
 
 #[test]
 fn a_full_disk_refuses_writes_and_lets_reads_and_deletions_through() {
@@ -48,4 +51,32 @@ fn a_full_disk_refuses_writes_and_lets_reads_and_deletions_through() {
     });
     api.delete(&format!("/admin/keys/{key}")).send().ok();
     api.get("/env/definitions").send().error(401, "INVALID_CREDENTIALS");
+}
+
+#[test]
+fn clients_that_hold_every_file_end_no_writing() {
+    let store = Store::new();
+    let serve = store.command(["serve"]);
+    // The shell's limit goes on to what it runs in its place.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]).arg(serve.get_program()).args(serve.get_args());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let server = Server::spawn(&store, command);
+    let client = server.test();
+    let definitions: Vec<_> =
+        (0..8).map(|number| client.define_string(&format!("V{number}"), "org")).collect();
+    let mut writer = Connection::open(server.address()).unwrap();
+    let request = |number: usize| client.setting(&definitions[number % 8], &"v".repeat(65_000));
+    assert_eq!(writer.exchange(&request(0)).unwrap().status, 200);
+    let idle: Vec<_> = (0..100).filter_map(|_| Connection::open(server.address()).ok()).collect();
+    // More than a segment of the journal, so that the next one has to be placed meanwhile.
+    for number in 0..300 {
+        let status = writer.exchange(&request(number)).unwrap().status;
+        assert!([200, 507].contains(&status), "{status}");
+    }
+    drop(idle);
+    eventually(Duration::from_secs(20), "writing goes on", || {
+        (writer.exchange(&request(1)).unwrap().status == 200).then_some(())
+    });
+    assert_eq!(server.anonymous().at("GET", "/readyz").send().status, 200);
 }

@@ -76,8 +76,8 @@ impl FrameBuffer {
 
     /// The finished frame.
     pub(super) fn seal(&mut self, seal: Seal) -> &[u8] {
-        let payload =
-            u32::try_from(self.bytes.len() - HEADER).expect("groups are far below 4 GiB: see GROUP_LIMIT");
+        let payload = u32::try_from(self.bytes.len() - HEADER)
+            .expect("groups are far below 4 GiB: see MAX_BATCH_BYTES");
         self.bytes[0..8].copy_from_slice(&seal.mark);
         self.bytes[8..16].copy_from_slice(&self.first.to_le_bytes());
         self.bytes[16..20].copy_from_slice(&payload.to_le_bytes());

@@ -23,16 +23,13 @@ use super::error::{Doing, OpenError};
 use super::files;
 use super::instance::Instance;
 use crate::store::Revision;
-use segment::{START, Segment};
+use segment::{Directory, START, Segment};
 use spares::Spares;
-
-/// Bytes of writes that fit one frame; its length field holds eight times as much.
-pub(super) const GROUP_LIMIT: usize = crate::store::MAX_BATCH_BYTES;
 
 /// The end of the journal, where frames are added.
 #[derive(Debug)]
 pub(super) struct Journal {
-    dir: PathBuf,
+    dir: Directory,
     segment: Segment,
     offset: u64,
     spares: Spares,
@@ -58,7 +55,8 @@ impl Journal {
     /// Makes the first segment of a new store.
     pub(super) fn create(dir: &Path, instance: Instance, segment_bytes: u64) -> io::Result<()> {
         files::create_dir(dir)?;
-        Segment::prepare(&segment::spare(dir, 0), instance, segment_bytes)?.place(dir, Revision(1))
+        Segment::prepare(&segment::spare(dir, 0), instance, segment_bytes)?
+            .place(&Directory::open(dir)?, Revision(1))
     }
 
     /// Continues a journal at the end that reading it found.
@@ -71,7 +69,8 @@ impl Journal {
         let End { segment, offset, .. } = end;
         segment::remove_spares(dir).doing("clear", dir)?;
         let spares = Spares::start(dir.to_owned(), instance, segment_bytes).doing("prepare", dir)?;
-        Ok(Journal { dir: dir.to_owned(), segment, offset, spares })
+        let dir = Directory::open(dir).doing("open", dir)?;
+        Ok(Journal { dir, segment, offset, spares })
     }
 
     /// Adds a frame; durable once this is `Ok`.

@@ -34,6 +34,20 @@ const HEADER: usize = 52;
 const ENDING: &str = ".journal";
 const SPARE: &str = "spare-";
 
+/// The journal's directory, kept open: where clients hold every file that the process may open, a segment
+/// can still be placed.
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub(super) path: PathBuf,
+    handle: File,
+}
+
+impl Directory {
+    pub(super) fn open(path: &Path) -> io::Result<Directory> {
+        Ok(Directory { path: path.to_owned(), handle: File::open(path)? })
+    }
+}
+
 /// An open segment.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -56,10 +70,10 @@ impl Segment {
     }
 
     /// Makes a spare the segment that begins with commit `first`; durable when this returns.
-    pub(super) fn place(&mut self, dir: &Path, first: Revision) -> io::Result<()> {
-        let path = dir.join(format!("{:020}{ENDING}", first.0));
+    pub(super) fn place(&mut self, dir: &Directory, first: Revision) -> io::Result<()> {
+        let path = dir.path.join(format!("{:020}{ENDING}", first.0));
         std::fs::rename(&self.path, &path)?;
-        files::sync_dir(dir)?;
+        dir.handle.sync_all()?;
         self.path = path;
         Ok(())
     }

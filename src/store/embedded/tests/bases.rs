@@ -14,17 +14,23 @@ fn with_base() -> (Embedded, TempDir) {
     (store, dir)
 }
 
+/// Without its index the store is the same.
+fn check_rebuilt(store: Embedded, dir: &Path) -> Embedded {
+    let before = contents(&store);
+    let chunks = store.shared.index().unwrap().chunk_count();
+    store.close().unwrap();
+    std::fs::remove_dir_all(dir.join(INDEX_DIR)).unwrap();
+    let store = reopen(dir).unwrap();
+    assert_eq!(contents(&store), before);
+    assert_eq!(store.shared.index().unwrap().chunk_count(), chunks);
+    store
+}
+
 #[test]
 fn a_base_written_under_load_and_the_journal_give_the_live_view() {
     let (store, dir) = with_base();
     fill(&store, 50);
-    let before = contents(&store);
-    let chunks = store.shared.index().unwrap().chunk_count();
-    store.close().unwrap();
-    std::fs::remove_dir_all(dir.path().join(INDEX_DIR)).unwrap();
-    let store = reopen(dir.path()).unwrap();
-    assert_eq!(contents(&store), before);
-    assert_eq!(store.shared.index().unwrap().chunk_count(), chunks);
+    check_rebuilt(store, dir.path());
 }
 
 #[test]
@@ -58,12 +64,7 @@ fn bases_written_among_many_writers_and_the_journal_give_the_live_view() {
         enough.store(true, Ordering::Relaxed);
     });
     let before = contents(&store);
-    let chunks = store.shared.index().unwrap().chunk_count();
-    store.close().unwrap();
-    std::fs::remove_dir_all(dir.path().join(INDEX_DIR)).unwrap();
-    let store = reopen(dir.path()).unwrap();
-    assert_eq!(contents(&store), before);
-    assert_eq!(store.shared.index().unwrap().chunk_count(), chunks);
+    let store = check_rebuilt(store, dir.path());
     assert_eq!(store.stats().last_revision.0, before.values().map(|(_, revision)| revision.0).max().unwrap());
 }
 

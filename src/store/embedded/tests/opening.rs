@@ -163,6 +163,38 @@ fn an_interrupted_creation_is_unfinished_and_can_be_repeated() {
 }
 
 #[test]
+fn a_marker_that_strayed_into_a_store_does_not_wipe_it() {
+    let (store, dir) = empty_store();
+    fill(&store, 3);
+    let before = contents(&store);
+    store.close().unwrap();
+    for text in ["", "0123456789abcdef0123456789abcdef"] {
+        let copy = killed(dir.path());
+        let marker = copy.path().join("creating");
+        std::fs::write(&marker, text).unwrap();
+        match Embedded::create_tuned(copy.path(), small()) {
+            Err(OpenError::Damaged(why)) => assert!(why.contains("creating"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        std::fs::remove_file(marker).unwrap();
+        assert_eq!(contents(&reopen(copy.path()).unwrap()), before);
+    }
+}
+
+#[test]
+fn a_directory_that_was_there_before_is_made_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |dir: &Path| std::fs::metadata(dir).unwrap().permissions().mode() & 0o777;
+    for (other, private) in [(".gitkeep", true), ("notes", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(dir.path().join(other), "").unwrap();
+        drop(Embedded::create_tuned(dir.path(), small()).unwrap());
+        assert_eq!(mode(dir.path()), if private { 0o700 } else { 0o755 }, "{other}");
+    }
+}
+
+#[test]
 fn overflow_chunks_leave_no_orphans() {
     let (store, dir) = empty_store();
     let chunks = |store: &Embedded| store.shared.index().unwrap().chunk_count();
