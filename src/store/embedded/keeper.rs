@@ -1,5 +1,5 @@
-//! The thread behind the committer: checkpoints, which shorten replay, and bases, which free journal. No
-//! commit waits for it.
+//! The thread behind the committer: checkpoints, which note how far the journal reaches, and bases, which
+//! free journal. No commit waits for it.
 
 use std::path::Path;
 use std::sync::Arc;
