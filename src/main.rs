@@ -1,6 +1,11 @@
 //! The `coffer` command.
 
+mod allocator;
+
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     coffer::cli::run()

@@ -12,6 +12,7 @@ use super::journal::{AppendError, FrameBuffer, Journal};
 use super::keeper::Waker;
 use super::queue::{Answer, Message, Submission, release};
 use super::quiet;
+use super::reached::Reached;
 use super::shared::Shared;
 use crate::store::{Error, Revision};
 
@@ -21,6 +22,7 @@ pub(super) struct Committer {
     shared: Arc<Shared>,
     queue: Receiver<Message>,
     journal: Journal,
+    reached: Reached,
     keeper: Waker,
     disk: Disk,
     frame: FrameBuffer,
@@ -34,6 +36,7 @@ impl Committer {
         shared: Arc<Shared>,
         queue: Receiver<Message>,
         journal: Journal,
+        reached: Reached,
         keeper: Waker,
     ) -> std::io::Result<JoinHandle<()>> {
         let committer = Committer {
@@ -44,6 +47,7 @@ impl Committer {
             shared,
             queue,
             journal,
+            reached,
             keeper,
         };
         std::thread::Builder::new().name("store-committer".into()).spawn(move || {
@@ -142,7 +146,8 @@ impl Committer {
             self.frame.push(batch.writes());
         }
         self.append()?;
-        if let Err(e) = apply(index, accepted).and_then(|()| index.note_reached(last.revision)) {
+        self.reached.note(last.revision);
+        if let Err(e) = apply(index, accepted) {
             return Err(self.fail(format!("the index does not take writes: {e}")));
         }
         self.last = last.revision;

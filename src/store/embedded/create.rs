@@ -9,7 +9,7 @@ use super::instance::Instance;
 use super::journal::Journal;
 use super::state::State;
 use super::tuning::Tuning;
-use super::{BASE_DIR, Embedded, INDEX_DIR, JOURNAL_DIR, base, files};
+use super::{BASE_DIR, Embedded, INDEX_DIR, JOURNAL_DIR, base, files, reached};
 
 /// Stands in the directory while a creation is under way: the first file written, the last one removed. It
 /// names the store that is being created, so that one that strayed into another cannot wipe it.
@@ -79,6 +79,7 @@ pub(super) fn lay_out(dir: &Path, tuning: &Tuning) -> Result<(), OpenError> {
     check_ours(dir, instance)?;
     files::replace(dir, MARKER, instance.to_string().as_bytes()).doing("write the marker in", dir)?;
     State::remove(dir).doing("clear", dir)?;
+    reached::remove(dir).doing("clear", dir)?;
     for name in [BASE_DIR, JOURNAL_DIR, INDEX_DIR] {
         files::remove_dir(&dir.join(name)).doing("clear", dir)?;
     }

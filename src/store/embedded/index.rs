@@ -13,7 +13,6 @@ use parking_lot::RwLock;
 use sled::IVec;
 
 use super::index_files;
-use super::instance::Instance;
 use super::recent::Recent;
 use super::stored::{ChunkKey, HEAD, Head, INLINE, chunks, encode};
 use crate::store::{Error, Record, Revision, Tree};
@@ -22,9 +21,6 @@ use crate::store::{Error, Record, Revision, Tree};
 const FORMAT: u32 = 1;
 
 const KEY_FORMAT: &[u8] = b"format";
-const KEY_INSTANCE: &[u8] = b"instance";
-const KEY_APPLIED: &[u8] = b"applied";
-const KEY_REACHED: &[u8] = b"reached";
 
 /// The index.
 #[derive(Debug)]
@@ -204,18 +200,7 @@ impl Index {
     }
 
     fn apply_one(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
-        let new_chunks =
-            write.value.filter(|value| value.len() > INLINE).map_or(0, |value| chunks(value.len()));
-        let old_chunks = self.chunks_under(write.tree, write.key)?;
-        // The record names at all times at least the chunks that there are. If the process dies in between,
-        // the replay may have a third write to this key as the last, and knows by the record what to remove.
-        if new_chunks > old_chunks {
-            self.replace_head(write, scratch)?;
-            return self.replace_chunks(write, old_chunks, new_chunks);
-        }
-        if old_chunks > 0 {
-            self.replace_chunks(write, old_chunks, new_chunks)?;
-        }
+        self.replace_chunks(write)?;
         self.replace_head(write, scratch)
     }
 
@@ -242,19 +227,17 @@ impl Index {
         Ok(self.tree(tree).get(key)?.map_or(0, |stored| Head::parse(&stored).map_or(0, Head::chunks)))
     }
 
-    fn replace_chunks(&self, write: IndexWrite<'_>, old: u32, new: u32) -> sled::Result<()> {
+    fn replace_chunks(&self, write: IndexWrite<'_>) -> sled::Result<()> {
+        let old = self.chunks_under(write.tree, write.key)?;
+        let new = write.value.filter(|value| value.len() > INLINE).map_or(0, |value| chunks(value.len()));
         let mut key = ChunkKey::new(write.tree, write.key);
         for number in new..old {
-            #[cfg(test)]
-            self.trap.step();
             self.overflow.remove(key.number(number))?;
         }
         if new > 0 {
             self.chunked[usize::from(u8::from(write.tree))].store(true, Ordering::Relaxed);
             let value = write.value.unwrap_or_default();
             for (number, part) in (0..).zip(value.chunks(INLINE)) {
-                #[cfg(test)]
-                self.trap.step();
                 self.overflow.insert(key.number(number), part)?;
             }
         }
@@ -266,61 +249,30 @@ impl Index {
         Revision(self.begun.load(Ordering::Relaxed))
     }
 
-    /// Notes that some of commit `revision` is in the index. Not where a replay may begin, as sled may have
-    /// lost something before it: a witness that the journal had that commit.
-    pub(super) fn note_reached(&self, revision: Revision) -> sled::Result<()> {
-        self.engine.insert(KEY_REACHED, &revision.0.to_be_bytes())?;
-        Ok(())
-    }
-
-    /// The last commit that the index is known to have something of.
-    pub(super) fn reached(&self) -> Result<Revision, String> {
-        match self.engine.get(KEY_REACHED).map_err(|e| e.to_string())? {
-            None => Ok(Revision(0)),
-            Some(note) => {
-                let note = note.as_ref().try_into().map_err(|_| "it does not say what it holds")?;
-                Ok(Revision(u64::from_be_bytes(note)))
-            }
-        }
-    }
-
-    /// Notes that the index has all commits up to `revision`, and hands everything to the operating
-    /// system. That outlives the process, not the machine's power.
-    pub(super) fn checkpoint(&self, revision: Revision) -> sled::Result<()> {
-        // sled writes its log in order: where this note is, the writes before it are too.
-        self.engine.insert(KEY_APPLIED, &revision.0.to_be_bytes())?;
-        self.db.flush()?;
-        Ok(())
-    }
-
-    /// Says whose index this is.
-    pub(super) fn set_instance(&self, instance: Instance) -> sled::Result<()> {
+    /// Says that this index has the layout of this release.
+    pub(super) fn set_format(&self) -> sled::Result<()> {
         self.engine.insert(KEY_FORMAT, &FORMAT.to_be_bytes())?;
-        self.engine.insert(KEY_INSTANCE, &instance.0)?;
         Ok(())
     }
 
-    /// The commit up to which the index is complete, if it is an index of this store.
-    pub(super) fn applied(&self, instance: Instance) -> Result<Revision, String> {
-        let note = |key: &[u8]| self.engine.get(key).map_err(|e| e.to_string());
-        if note(KEY_FORMAT)?.is_none_or(|format| format != FORMAT.to_be_bytes()) {
-            return Err("its format is not this release's".into());
-        }
-        if note(KEY_INSTANCE)?.is_none_or(|found| found != instance.0) {
-            return Err("it is the index of another store".into());
-        }
-        let applied = note(KEY_APPLIED)?.ok_or("it does not say what it holds")?;
-        let applied = applied.as_ref().try_into().map_err(|_| "it does not say what it holds")?;
-        Ok(Revision(u64::from_be_bytes(applied)))
+    /// Whether the index has the layout of this release.
+    pub(super) fn has_format(&self) -> Result<bool, String> {
+        let format = self.engine.get(KEY_FORMAT).map_err(|e| e.to_string())?;
+        Ok(format.is_some_and(|format| format == FORMAT.to_be_bytes()))
     }
 
-    /// Closes the index with all commits up to `last`; on disk when this returns. Returns the checksum of
-    /// its files.
-    pub(super) fn close(self, last: Revision, dir: &Path) -> Result<u32, String> {
-        self.checkpoint(last).map_err(|e| e.to_string())?;
+    /// Closes the index; on disk when this returns. Returns the checksum of its files.
+    pub(super) fn close(self, dir: &Path) -> Result<u32, String> {
+        self.db.flush().map_err(|e| e.to_string())?;
         // First let go, so that nothing is written after the sync.
         drop(self);
         index_files::sync(dir).and_then(|()| index_files::checksum(dir)).map_err(|e| e.to_string())
+    }
+
+    /// Writes out what sled holds in memory.
+    #[cfg(test)]
+    pub(super) fn flush(&self) -> sled::Result<()> {
+        self.db.flush().map(drop)
     }
 
     /// How many chunks there are, of all records.
@@ -346,36 +298,30 @@ fn unreadable(error: sled::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::embedded::quiet;
 
     fn write(value: Option<&[u8]>) -> IndexWrite<'_> {
         IndexWrite { tree: Tree::Values, key: b"k", value, revision: Revision(1) }
     }
 
     #[test]
-    fn a_replay_after_a_kill_in_the_middle_of_a_write_leaves_no_orphans() {
+    fn a_value_takes_the_chunks_of_the_one_before_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let index = Index::open(dir.path(), 8 << 20).unwrap();
         let value = vec![7; 20_000];
         let values = [None, Some(&value[..10]), Some(&value[..9000]), Some(&value[..])];
         for before in values {
-            for torn in values {
-                for last in values {
-                    for writes in 0.. {
-                        index.load(&[write(before)]).unwrap();
-                        index.trap.set(writes);
-                        let killed = quiet::catch(|| index.load(&[write(torn)])).is_err();
-                        index.trap.clear();
-                        index.load(&[write(last)]).unwrap();
-                        let expected = last.filter(|v| v.len() > INLINE).map_or(0, |v| chunks(v.len()));
-                        let found = index.chunk_count();
-                        let lengths = [before, torn, last].map(|v| v.map(<[u8]>::len));
-                        assert_eq!(found, expected as usize, "{lengths:?}, killed after {writes} writes");
-                        if !killed {
-                            break;
-                        }
-                    }
-                }
+            for after in values {
+                index.load(&[write(before)]).unwrap();
+                index.load(&[write(after)]).unwrap();
+                let expected = after.filter(|v| v.len() > INLINE).map_or(0, |v| chunks(v.len()));
+                assert_eq!(
+                    index.chunk_count(),
+                    expected as usize,
+                    "{:?}",
+                    [before, after].map(|v| v.map(<[u8]>::len))
+                );
+                let found = index.get(Tree::Values, b"k").unwrap().map(|record| record.value);
+                assert_eq!(found.as_deref(), after);
             }
         }
     }

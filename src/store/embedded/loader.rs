@@ -1,81 +1,134 @@
 //! Brings a base or a journal into an index that nobody reads yet, which is what a start takes its time for.
 //!
 //! Of many writes to one key only the last is made, neighbours are written in a row, and each processor
-//! takes a range of the keys: sled copies a leaf for every write, so this is work for processors, not
-//! for the disk.
+//! takes a range of the keys while the next piece is read: sled copies a leaf for every write, so this is
+//! work for processors, not for the disk.
 
-use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::index::{Index, IndexWrite};
 use super::quiet;
 use crate::store::{Revision, Tree};
 
-/// Gathers writes, and applies them piece by piece. An error is the index's, in words.
+/// Gathers writes, and has them applied piece by piece.
 #[derive(Debug)]
-pub(super) struct Loader<'i> {
-    index: &'i Index,
-    last_writes: HashMap<(Tree, Vec<u8>), LastWrite>,
-    bytes: usize,
+pub(super) struct Loader {
+    piece: Piece,
+    full: SyncSender<Piece>,
 }
 
-/// What a key holds afterwards, if anything, and since which commit.
-type LastWrite = (Revision, Option<Vec<u8>>);
+/// The index took no more writes. Why is what [`load`] returns.
+#[derive(Debug)]
+pub(super) struct Stopped;
 
-impl<'i> Loader<'i> {
+/// Has `gather` give writes to a [`Loader`]. All that it gave are in the index if both results are `Ok`; the
+/// second one is the index's, in words.
+pub(super) fn load<T>(index: &Index, gather: impl FnOnce(&mut Loader) -> T) -> (T, Result<(), String>) {
+    std::thread::scope(|scope| {
+        // One piece is gathered, one waits, one is applied.
+        let (full, pieces) = sync_channel(1);
+        let applying = scope.spawn(move || apply_all(index, &pieces));
+        let mut loader = Loader { piece: Piece::default(), full };
+        let gathered = gather(&mut loader);
+        // An error here is the other thread's to tell.
+        let _ = loader.pass_on();
+        drop(loader);
+        // Its panics were caught within.
+        (gathered, applying.join().unwrap_or_else(|_| Err("it broke".into())))
+    })
+}
+
+impl Loader {
     /// Bytes after which the index is given what was gathered.
-    const PIECE: usize = 8 << 20;
-    /// What a write takes beside its bytes.
-    const ENTRY: usize = 80;
-    /// Writes below which a second thread is not worth starting.
-    const SHARE: usize = 1000;
+    const PIECE: usize = 4 << 20;
 
-    /// A loader of `index`.
-    pub(super) fn new(index: &'i Index) -> Loader<'i> {
-        Loader { index, last_writes: HashMap::new(), bytes: 0 }
+    /// Adds a write, which comes after those that were added before.
+    pub(super) fn add(&mut self, write: IndexWrite<'_>) -> Result<(), Stopped> {
+        self.piece.add(write);
+        if self.piece.weight() < Self::PIECE { Ok(()) } else { self.pass_on() }
     }
 
-    /// Adds a write; it stands once [`Loader::finish`] is `Ok`.
-    pub(super) fn add(&mut self, write: IndexWrite<'_>) -> Result<(), String> {
-        self.bytes += Self::ENTRY + write.key.len() + write.value.map_or(0, <[u8]>::len);
-        let value = write.value.map(<[u8]>::to_vec);
-        self.last_writes.insert((write.tree, write.key.to_vec()), (write.revision, value));
-        if self.bytes < Self::PIECE { Ok(()) } else { self.apply() }
+    fn pass_on(&mut self) -> Result<(), Stopped> {
+        self.full.send(std::mem::take(&mut self.piece)).map_err(|_| Stopped)
+    }
+}
+
+/// Writes in the order in which they were gathered, their bytes in one place.
+#[derive(Debug, Default)]
+struct Piece {
+    bytes: Vec<u8>,
+    writes: Vec<Gathered>,
+}
+
+#[derive(Debug)]
+struct Gathered {
+    tree: Tree,
+    key: Range<usize>,
+    value: Option<Range<usize>>,
+    revision: Revision,
+}
+
+impl Piece {
+    fn add(&mut self, write: IndexWrite<'_>) {
+        let IndexWrite { tree, key, value, revision } = write;
+        let key = self.keep(key);
+        let value = value.map(|value| self.keep(value));
+        self.writes.push(Gathered { tree, key, value, revision });
     }
 
-    /// Applies what is left.
-    pub(super) fn finish(mut self) -> Result<(), String> {
-        self.apply()
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        from..self.bytes.len()
     }
 
-    fn apply(&mut self) -> Result<(), String> {
-        let mut writes: Vec<IndexWrite<'_>> = self
-            .last_writes
-            .iter()
-            .map(|((tree, key), (revision, value))| IndexWrite {
-                tree: *tree,
-                key,
-                value: value.as_deref(),
-                revision: *revision,
-            })
-            .collect();
-        writes.sort_unstable_by_key(IndexWrite::place);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-        let share = writes.len().div_ceil(threads).max(Self::SHARE);
-        let index = self.index;
-        std::thread::scope(|scope| {
-            let shares: Vec<_> =
-                writes.chunks(share).map(|share| scope.spawn(|| load(index, share))).collect();
-            // A panic was caught within.
-            shares.into_iter().try_for_each(|share| share.join().unwrap_or_else(|_| Err("it broke".into())))
-        })?;
-        self.last_writes.clear();
-        self.bytes = 0;
-        Ok(())
+    /// What it takes in memory.
+    fn weight(&self) -> usize {
+        self.bytes.len() + self.writes.len() * size_of::<Gathered>()
     }
+
+    /// The last write to each key, in the order of the keys.
+    fn last_writes(&self) -> Vec<IndexWrite<'_>> {
+        let write = |write: &Gathered| IndexWrite {
+            tree: write.tree,
+            key: &self.bytes[write.key.clone()],
+            value: write.value.clone().map(|value| &self.bytes[value]),
+            revision: write.revision,
+        };
+        let mut writes: Vec<IndexWrite<'_>> = self.writes.iter().map(write).collect();
+        // Stable: the last write to a key stays the last.
+        writes.sort_by_key(IndexWrite::place);
+        writes.dedup_by(|later, earlier| {
+            let same = later.place() == earlier.place();
+            if same {
+                *earlier = *later;
+            }
+            same
+        });
+        writes
+    }
+}
+
+fn apply_all(index: &Index, pieces: &Receiver<Piece>) -> Result<(), String> {
+    pieces.iter().try_for_each(|piece| apply(index, &piece.last_writes()))
+}
+
+/// Writes below which a second thread is not worth starting.
+const SHARE: usize = 1000;
+
+fn apply(index: &Index, writes: &[IndexWrite<'_>]) -> Result<(), String> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    let share = writes.len().div_ceil(threads).max(SHARE);
+    std::thread::scope(|scope| {
+        let shares: Vec<_> =
+            writes.chunks(share).map(|share| scope.spawn(|| apply_share(index, share))).collect();
+        shares.into_iter().try_for_each(|share| share.join().unwrap_or_else(|_| Err("it broke".into())))
+    })
 }
 
 /// sled panics on some damaged pages.
-fn load(index: &Index, writes: &[IndexWrite<'_>]) -> Result<(), String> {
+fn apply_share(index: &Index, writes: &[IndexWrite<'_>]) -> Result<(), String> {
     quiet::catch(|| index.load(writes)).and_then(|loaded| loaded.map_err(|e| e.to_string()))
 }
 
@@ -87,19 +140,17 @@ mod tests {
     fn the_last_write_to_a_key_stands_whatever_the_piece() {
         let dir = tempfile::tempdir().unwrap();
         let index = Index::open(dir.path(), 8 << 20).unwrap();
-        let mut loader = Loader::new(&index);
         let large = vec![0; Loader::PIECE / 3];
-        for (n, value) in [Some(large.as_slice()), Some(b"b"), None, Some(&large), Some(&large), Some(b"c")]
-            .into_iter()
-            .enumerate()
-        {
-            let revision = Revision(n as u64);
-            loader.add(IndexWrite { tree: Tree::Values, key: b"k", value, revision }).unwrap();
-            loader
-                .add(IndexWrite { tree: Tree::Audit, key: &[n as u8], value: Some(b""), revision })
-                .unwrap();
-        }
-        loader.finish().unwrap();
+        let values = [Some(large.as_slice()), Some(b"b"), None, Some(&large), Some(&large), Some(b"c")];
+        let (gathered, applied) = load(&index, |loader| {
+            (0..).zip(values).try_for_each(|(n, value)| {
+                let revision = Revision(u64::from(n));
+                loader.add(IndexWrite { tree: Tree::Values, key: b"k", value, revision })?;
+                loader.add(IndexWrite { tree: Tree::Audit, key: &[n], value: Some(b""), revision })
+            })
+        });
+        gathered.unwrap();
+        applied.unwrap();
         let record = index.get(Tree::Values, b"k").unwrap().unwrap();
         assert_eq!((record.value.as_slice(), record.revision), (b"c".as_slice(), Revision(5)));
         assert_eq!(index.chunk_count(), 0);

@@ -26,6 +26,7 @@ mod logged;
 mod open;
 mod queue;
 mod quiet;
+mod reached;
 mod recent;
 mod shared;
 mod state;
@@ -135,13 +136,14 @@ impl Embedded {
                 return Err(error);
             }
         };
-        let Recovered { instance, index, journal, last, base, base_bytes, journal_bytes } = recovered;
+        let Recovered { instance, index, journal, reached, last, base, base_bytes, journal_bytes } =
+            recovered;
         let shared = Arc::new(Shared::new(dir.to_owned(), instance, tuning, index, last));
         shared.counters.base_revision.store(base.0, Ordering::Relaxed);
         shared.counters.journal_written.store(journal_bytes, Ordering::Relaxed);
         let keeper = Keeper::start(Arc::clone(&shared), base_bytes).doing("start the keeper of", dir)?;
         let (queue, receiver) = Queue::new(Arc::clone(&shared));
-        let committer = Committer::start(Arc::clone(&shared), receiver, journal, keeper.waker())
+        let committer = Committer::start(Arc::clone(&shared), receiver, journal, reached, keeper.waker())
             .doing("start the committer of", dir)?;
         Ok(Embedded { shared, queue, running: Mutex::new(Some(Running { committer, keeper, lock })) })
     }
@@ -222,7 +224,7 @@ impl Embedded {
         }
         let last = self.shared.applied();
         let path = dir.join(INDEX_DIR);
-        let crc = quiet::catch(|| index.close(last, &path))
+        let crc = quiet::catch(|| index.close(&path))
             .unwrap_or_else(|_| Err("it broke".into()))
             .map_err(io::Error::other)
             .doing("close the index in", &path)?;

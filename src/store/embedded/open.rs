@@ -11,7 +11,8 @@ use super::error::{Doing, OpenError, damaged};
 use super::index::{Index, IndexWrite};
 use super::instance::Instance;
 use super::journal::{self, Journal};
-use super::loader::Loader;
+use super::loader::{self, Loader};
+use super::reached::{self, Reached};
 use super::state::{IndexState, State};
 use super::tuning::Tuning;
 use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, base, files, index_files, quiet};
@@ -22,6 +23,7 @@ pub(super) struct Recovered {
     pub(super) instance: Instance,
     pub(super) index: Index,
     pub(super) journal: Journal,
+    pub(super) reached: Reached,
     pub(super) last: Revision,
     pub(super) base: Revision,
     pub(super) base_bytes: u64,
@@ -35,18 +37,20 @@ pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenErro
     let files = Files::find(dir, state.as_ref())?;
     let end = files.read_journal(files.base, &mut |_, _| Ok(()))?;
     let last = end.last;
-    if last < files.base {
-        return Err(files.journal_too_short(last, files.base));
+    let known = files.known(state.as_ref());
+    if last < known {
+        return Err(files.journal_too_short(last, known));
     }
-    let belief = believe(&files, state.as_ref(), last)?;
+    let belief = believe(&files, state.as_ref(), last);
     files.settle(&end)?;
+    let reached = Reached::open(dir, files.instance).doing("open the witness in", dir)?;
     let builder = Builder { files: &files, last, tuning };
     let index = builder.index(belief)?;
     let journal_bytes = end.bytes;
     let journal = Journal::resume(&files.journal_dir(), files.instance, end, tuning.segment_bytes)?;
     let base_bytes = std::fs::metadata(&files.base_path).doing("read", &files.base_path)?.len();
     let Files { instance, base, .. } = files;
-    Ok(Recovered { instance, index, journal, last, base, base_bytes, journal_bytes })
+    Ok(Recovered { instance, index, journal, reached, last, base, base_bytes, journal_bytes })
 }
 
 /// The files that are the store.
@@ -83,6 +87,16 @@ impl Files {
 
     fn index_dir(&self) -> PathBuf {
         self.dir.join(INDEX_DIR)
+    }
+
+    /// The last commit that the journal must have. Each witness was written only after the journal was
+    /// synced.
+    fn known(&self, state: Option<&State>) -> Revision {
+        let stated = state.map_or(Revision(0), |state| match state.index {
+            IndexState::Clean { last, .. } => last,
+            IndexState::Open { noted } => noted,
+        });
+        self.base.max(stated).max(reached::read(&self.dir, self.instance))
     }
 
     /// The error where the journal ends with `last`, while something else knows of the commit `known`.
@@ -133,29 +147,20 @@ enum Why {
     Damaged(String),
 }
 
-fn believe(files: &Files, state: Option<&State>, last: Revision) -> Result<Belief, OpenError> {
-    let open = |why| Ok(Belief::Nothing(Why::Open(why)));
-    let Some(state) = state else { return open("nothing says how it was left") };
-    let (IndexState::Clean { last: known, .. } | IndexState::Open { noted: known }) = state.index;
-    if last < known {
-        // Both are only ever written after the journal was synced.
-        return Err(files.journal_too_short(last, known));
-    }
-    match state.index {
+fn believe(files: &Files, state: Option<&State>, last: Revision) -> Belief {
+    let open = |why| Belief::Nothing(Why::Open(why));
+    match state.map(|state| state.index) {
+        None => open("nothing says how it was left"),
         // Its files may have been damaged since they were written, which nothing in them would tell.
-        IndexState::Open { .. } => open("the store was not closed"),
-        IndexState::Clean { .. } if last != known => open("the journal goes on after the index was closed"),
-        IndexState::Clean { crc, .. } => Ok(match index_files::look(&files.index_dir(), crc) {
+        Some(IndexState::Open { .. }) => open("the store was not closed"),
+        Some(IndexState::Clean { last: closed, .. }) if closed != last => {
+            open("the journal goes on after the index was closed")
+        }
+        Some(IndexState::Clean { crc, .. }) => match index_files::look(&files.index_dir(), crc) {
             Ok(()) => Belief::Whole,
             Err(why) => Belief::Nothing(Why::Damaged(why)),
-        }),
+        },
     }
-}
-
-/// Why an index that was believed did not turn out well.
-enum Disappointment {
-    Index(String),
-    Store(OpenError),
 }
 
 struct Builder<'b> {
@@ -167,81 +172,31 @@ struct Builder<'b> {
 impl Builder<'_> {
     /// An index of all commits.
     fn index(&self, belief: Belief) -> Result<Index, OpenError> {
-        let why = match belief {
-            Belief::Whole => match self.continue_index() {
-                Ok(index) => return Ok(index),
-                Err(Disappointment::Store(error)) => return Err(error),
-                Err(Disappointment::Index(why)) => Why::Damaged(why),
-            },
-            Belief::Nothing(why) => {
-                self.ask_for_witness()?;
-                why
+        match belief {
+            Belief::Whole => {
+                // Before sled opens it, which changes its files.
+                self.mark_open()?;
+                match self.continue_index() {
+                    Ok(index) => Ok(index),
+                    Err(why) => self.rebuild(&Why::Damaged(why)),
+                }
             }
-        };
-        self.rebuild(&why)
+            Belief::Nothing(why) => self.rebuild(&why),
+        }
     }
 
-    fn continue_index(&self) -> Result<Index, Disappointment> {
-        let dir = self.files.index_dir();
-        // Before sled opens it, which changes its files.
-        self.mark_open().map_err(Disappointment::Store)?;
+    fn continue_index(&self) -> Result<Index, String> {
         let index = quiet::catch(|| {
-            let index = open_index(&dir, self.tuning).map_err(|e| e.to_string())?;
-            match index.applied(self.files.instance)? {
-                applied if applied == self.last => Ok(index),
-                applied => Err(format!("it has commit {}, where {} was expected", applied.0, self.last.0)),
-            }
+            let index = open_index(&self.files.index_dir(), self.tuning).map_err(|e| e.to_string())?;
+            if index.has_format()? { Ok(index) } else { Err("its format is not this release's".into()) }
         });
-        index.and_then(|opened| opened).map_err(Disappointment::Index)
-    }
-
-    /// An index that is not believed can still tell of a commit that the journal lost: it only ever has what
-    /// was synced to the journal before.
-    fn ask_for_witness(&self) -> Result<(), OpenError> {
-        let dir = self.files.index_dir();
-        if !dir.try_exists().doing("read", &dir)? {
-            return Ok(());
-        }
-        let reached = quiet::catch(|| {
-            let index = open_index(&dir, self.tuning).map_err(|e| e.to_string())?;
-            let applied = index.applied(self.files.instance)?;
-            Ok(index.reached()?.max(applied))
-        });
-        // What does not open says nothing.
-        match reached.and_then(|reached: Result<Revision, String>| reached) {
-            Ok(reached) if reached > self.last => Err(self.files.journal_too_short(self.last, reached)),
-            _ => Ok(()),
-        }
+        index.and_then(|opened| opened)
     }
 
     /// Writes the state that says: this index is in use.
     fn mark_open(&self) -> Result<(), OpenError> {
         let state = State { instance: self.files.instance, index: IndexState::Open { noted: self.last } };
         state.save(&self.files.dir).doing("write the state in", &self.files.dir)
-    }
-
-    fn replay(&self, index: &Index, after: Revision) -> Result<(), Disappointment> {
-        if after < self.last {
-            tracing::info!(from = after.0 + 1, to = self.last.0, "replaying the journal");
-        }
-        let mut loader = Loader::new(index);
-        let mut failed = None;
-        let read = self.files.read_journal(after, &mut |revision, writes| {
-            for write in writes {
-                let (tree, key) = write.key();
-                let write = IndexWrite { tree, key, value: write.value(), revision };
-                loader.add(write).map_err(|why| {
-                    failed = Some(why);
-                    OpenError::Damaged("the index does not take writes".into())
-                })?;
-            }
-            Ok(())
-        });
-        if let Some(why) = failed {
-            return Err(Disappointment::Index(why));
-        }
-        read.map_err(Disappointment::Store)?;
-        loader.finish().map_err(Disappointment::Index)
     }
 
     /// Builds the index from the base and the journal.
@@ -253,13 +208,14 @@ impl Builder<'_> {
         files::create_dir(&dir).doing("create", &dir)?;
         self.mark_open()?;
         let index = open_index(&dir, self.tuning).map_err(|e| unusable(&dir, e))?;
-        index.set_instance(self.files.instance).map_err(|e| unusable(&dir, e))?;
-        let records = self.load_base(&index)?;
-        match self.replay(&index, self.files.base) {
-            Ok(()) => {}
-            Err(Disappointment::Store(error)) => return Err(error),
-            Err(Disappointment::Index(why)) => return Err(unusable(&dir, why)),
-        }
+        index.set_format().map_err(|e| unusable(&dir, e))?;
+        let (read, applied) = loader::load(&index, |loader| {
+            let records = self.read_base(loader)?;
+            self.read_journal(loader)?;
+            Ok(records)
+        });
+        applied.map_err(|why| unusable(&dir, why))?;
+        let records = read?;
         if self.last > Revision(0) {
             let milliseconds = begun.elapsed().as_millis();
             tracing::info!(base_records = records, last = self.last.0, milliseconds, "rebuilt the index");
@@ -297,10 +253,8 @@ impl Builder<'_> {
         }
     }
 
-    fn load_base(&self, index: &Index) -> Result<u64, OpenError> {
+    fn read_base(&self, loader: &mut Loader) -> Result<u64, OpenError> {
         let Files { base_path, instance, base, .. } = self.files;
-        let dir = self.files.index_dir();
-        let mut loader = Loader::new(index);
         let summary = base::read(base_path, *instance, *base, &mut |records| {
             records.iter().try_for_each(|record| {
                 let write = IndexWrite {
@@ -309,12 +263,26 @@ impl Builder<'_> {
                     value: Some(record.value.0),
                     revision: record.revision,
                 };
-                loader.add(write).map_err(|why| unusable(&dir, why))
+                loader.add(write).map_err(stopped)
             })
         })?;
-        loader.finish().map_err(|why| unusable(&dir, why))?;
         Ok(summary.records)
     }
+
+    fn read_journal(&self, loader: &mut Loader) -> Result<(), OpenError> {
+        self.files.read_journal(self.files.base, &mut |revision, writes| {
+            writes.iter().try_for_each(|write| {
+                let (tree, key) = write.key();
+                loader.add(IndexWrite { tree, key, value: write.value(), revision }).map_err(stopped)
+            })
+        })?;
+        Ok(())
+    }
+}
+
+/// Ends the reading. The index's own error is told instead.
+fn stopped(_: loader::Stopped) -> OpenError {
+    OpenError::Damaged("the index does not take writes".into())
 }
 
 fn unusable(dir: &Path, why: impl ToString) -> OpenError {

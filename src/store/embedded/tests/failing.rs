@@ -15,7 +15,7 @@ fn a_panic_under_the_committer_ends_writing_and_nothing_else() {
     let (store, dir) = empty_store();
     fill(&store, 20);
     let before = contents(&store);
-    store.shared.index().unwrap().trap.set(0);
+    store.shared.index().unwrap().trap.set();
     let answer = block_on(store.commit(put("x", 10).put(Tree::Audit, "x", "1")));
     assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
     assert!(!store.is_writable());
