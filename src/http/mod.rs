@@ -6,6 +6,7 @@
 mod admin_keys;
 mod auth;
 mod body;
+mod client_address;
 mod definitions;
 mod docs;
 mod docs_page;
@@ -22,4 +23,4 @@ mod values;
 
 pub use metrics::Metrics;
 pub use routes::routes;
-pub use server::{Server, block_on, serve};
+pub use server::{Server, Settings, block_on, serve};

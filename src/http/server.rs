@@ -9,6 +9,9 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
+use ipnet::IpNet;
+
+use crate::http::client_address::TrustedProxies;
 use crate::http::envelope::envelope;
 use crate::http::metrics::Metrics;
 use crate::http::routes::configure;
@@ -28,6 +31,15 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     actix_web::rt::System::new().block_on(future)
 }
 
+/// How a server behaves, whatever it serves.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// How many threads answer requests.
+    pub workers: usize,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
 /// A running server.
 pub struct Server {
     handle: ServerHandle,
@@ -43,21 +55,23 @@ pub fn serve(
     listeners: Vec<TcpListener>,
     vault: Vault,
     metrics: Metrics,
-    workers: usize,
+    settings: Settings,
 ) -> io::Result<Server> {
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
     let traffic = Data::new(Traffic::default());
+    let trusted = Data::new(TrustedProxies(settings.trusted_proxies));
     let shared = traffic.clone();
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(vault.clone())
             .app_data(metrics.clone())
             .app_data(shared.clone())
+            .app_data(trusted.clone())
             .wrap(from_fn(envelope))
             .configure(configure)
     })
-    .workers(workers)
+    .workers(settings.workers)
     .client_request_timeout(HEAD_TIME_LIMIT)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_TIME_LIMIT.as_secs())
@@ -110,7 +124,8 @@ mod tests {
             let policy = Policy { strict_accounts: false, max_value_bytes: 65_536 };
             let vault = Vault::open(Arc::new(Memory::new()), keyring, policy).await.unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let mut server = serve(vec![listener], vault, Metrics::new(Default::default), 1).unwrap();
+            let settings = Settings { workers: 1, ..Settings::default() };
+            let mut server = serve(vec![listener], vault, Metrics::new(Default::default), settings).unwrap();
             server.handle.stop(true).await;
             tokio::time::timeout(Duration::from_secs(10), server.failed()).await
         });
