@@ -19,6 +19,7 @@ mod server;
 mod service;
 mod shape;
 mod traffic;
+mod upkeep;
 mod values;
 
 pub use metrics::Metrics;

@@ -16,6 +16,7 @@ use crate::http::envelope::envelope;
 use crate::http::metrics::Metrics;
 use crate::http::routes::configure;
 use crate::http::traffic::Traffic;
+use crate::http::upkeep::Upkeep;
 use crate::vault::Vault;
 
 /// How long a client may take to send a request's head.
@@ -45,6 +46,7 @@ pub struct Server {
     handle: ServerHandle,
     traffic: Data<Traffic>,
     running: tokio::task::JoinHandle<io::Result<()>>,
+    upkeep: Upkeep,
 }
 
 /// Serves `vault` on `listeners`. Runs within the actix system that it is called from.
@@ -57,6 +59,7 @@ pub fn serve(
     metrics: Metrics,
     settings: Settings,
 ) -> io::Result<Server> {
+    let upkeep = Upkeep::begin(vault.clone());
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
     let traffic = Data::new(Traffic::default());
@@ -81,7 +84,7 @@ pub fn serve(
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Server { handle, traffic, running: tokio::task::spawn_local(server) })
+    Ok(Server { handle, traffic, running: tokio::task::spawn_local(server), upkeep })
 }
 
 impl Server {
@@ -104,6 +107,7 @@ impl Server {
         let _ = tokio::time::timeout(STOP_TIME_LIMIT, self.traffic.quiet()).await;
         self.handle.stop(true).await;
         let _ = self.running.await;
+        self.upkeep.finish().await;
     }
 }
 

@@ -58,11 +58,17 @@ pub enum Tree {
     Counters = 13,
     /// `org/entry` → audit entry.
     Audit = 14,
+    /// `org/env/account/session` → session.
+    Sessions = 15,
+    /// `session` → its key in [`Tree::Sessions`].
+    SessionIds = 16,
+    /// `org/key id` → when the API key was last used, to the minute.
+    ApiKeyUses = 17,
 }
 
 impl Tree {
     /// Every tree, in the order of their numbers.
-    pub const ALL: [Tree; 15] = [
+    pub const ALL: [Tree; 18] = [
         Tree::Meta,
         Tree::Orgs,
         Tree::OrgNames,
@@ -78,6 +84,9 @@ impl Tree {
         Tree::Accounts,
         Tree::Counters,
         Tree::Audit,
+        Tree::Sessions,
+        Tree::SessionIds,
+        Tree::ApiKeyUses,
     ];
 
     /// The tree's name, as an engine that names its maps spells it.
@@ -99,6 +108,9 @@ impl Tree {
             Tree::Accounts => "accounts",
             Tree::Counters => "counters",
             Tree::Audit => "audit",
+            Tree::Sessions => "sessions",
+            Tree::SessionIds => "session_ids",
+            Tree::ApiKeyUses => "api_key_uses",
         }
     }
 }

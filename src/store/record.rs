@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Account, ApiKey, AuditEntry, Definition, Id, Org, Value};
+use crate::model::{Account, ApiKey, AuditEntry, Definition, Id, Org, Timestamp, Value};
 use crate::store::Error;
 
 /// A noun that stands in the store.
@@ -34,6 +34,7 @@ stored! {
     Account, 1, "linked account";
     AuditEntry, 1, "audit entry";
     Id, 1, "id";
+    Timestamp, 1, "time";
 }
 
 /// The bytes of `noun`.
@@ -67,7 +68,7 @@ fn damaged<T: Stored>() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Actor, Content, Timestamp};
+    use crate::model::{Actor, Content};
 
     fn value() -> Value {
         Value {
