@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 pub use self::address::{InvalidAddress, ListenAddress};
 pub use self::duration::{InvalidDuration, parse_duration};
 pub use self::error::{ConfigError, Origin};
@@ -27,6 +29,7 @@ pub const DEFAULT_FILE: &str = "config.toml";
 /// Every key, as the file spells it.
 pub const KEYS: &[&str] = &[
     "server.listen",
+    "server.trusted_proxies",
     "storage.path",
     "encryption.passphrase",
     "encryption.passphrase_file",
@@ -80,6 +83,8 @@ pub struct Config {
 pub struct Server {
     /// Where the server listens.
     pub listen: ListenAddress,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[storage]`.

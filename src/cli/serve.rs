@@ -14,7 +14,7 @@ use crate::cli::starting::Start;
 use crate::cli::{init, output};
 use crate::config::ListenAddress;
 use crate::control::Listener;
-use crate::http::{self, Metrics};
+use crate::http::{self, Metrics, Settings};
 use crate::store::embedded::{Embedded, OpenError};
 use crate::vault::{self, Contents, Opened, OpeningError};
 
@@ -75,9 +75,12 @@ async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {
     engine
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;
-    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let settings = Settings {
+        workers: thread::available_parallelism().map_or(1, usize::from),
+        trusted_proxies: start.config.server.trusted_proxies.clone(),
+    };
     let mut server =
-        http::serve(vec![listener], vault, metrics(&engine), workers).map_err(Failure::io("serve"))?;
+        http::serve(vec![listener], vault, metrics(&engine), settings).map_err(Failure::io("serve"))?;
     output::say(&format!("listening on {url}"))?;
     tracing::info!(address = %address, "listening");
 

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use super::address;
@@ -19,12 +21,15 @@ const MAX_PASSPHRASE_FILE: u64 = 64 * 1024;
 
 const NUMBER_AS_DURATION: &str = "a number and s, m, h or d in quotes, such as \"24h\": from 1s to 36500d";
 
+const NETWORKS: &str = "a list of addresses and networks, such as [\"127.0.0.1\", \"10.0.0.0/8\"]";
+
 pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     let mut config = Config::default();
     let (floor, cap) = (KdfParameters::FLOOR, KdfParameters::CAP);
     let read = &mut sources;
 
     text(read, "server.listen", address::EXPECTED, &mut config.server.listen)?;
+    list(read, "server.trusted_proxies", NETWORKS, network, &mut config.server.trusted_proxies)?;
     // The default lies beside the file too.
     config.storage.path = read.directory.join(&config.storage.path);
     path(read, "storage.path", &mut config.storage.path)?;
@@ -62,6 +67,31 @@ fn text<T: FromStr>(
     };
     *into = parsed.ok_or_else(|| invalid(origin, key, expected))?;
     Ok(())
+}
+
+/// A list: an array of the file's, or text with commas between.
+fn list<T>(
+    sources: &mut Sources,
+    key: &'static str,
+    expected: &str,
+    parse: impl Fn(&str) -> Option<T>,
+    into: &mut Vec<T>,
+) -> Result<(), ConfigError> {
+    let Some(Found { origin, raw }) = sources.take(key) else { return Ok(()) };
+    let parsed = match &raw {
+        Raw::List(texts) => texts.iter().map(|text| parse(text)).collect(),
+        Raw::Text(text) if !matches!(origin, Origin::File(..)) => match text.trim() {
+            "" => Some(Vec::new()),
+            text => text.split(',').map(|text| parse(text.trim())).collect(),
+        },
+        _ => None,
+    };
+    *into = parsed.ok_or_else(|| invalid(origin, key, expected))?;
+    Ok(())
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(|address| address.to_canonical().into()))
 }
 
 fn duration(

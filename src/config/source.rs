@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use super::error::Origin;
@@ -23,6 +23,8 @@ pub(super) enum Raw {
     Integer(i64),
     /// A truth value of the file.
     Boolean(bool),
+    /// A list of strings of the file.
+    List(Vec<Zeroizing<String>>),
     /// Anything else that TOML has; no key takes it.
     Other,
 }
@@ -174,11 +176,16 @@ fn file_section(
                 Raw::Integer(i64::from_str_radix(number.as_str(), number.radix()).unwrap_or(i64::MAX))
             }
             DeValue::Boolean(truth) => Raw::Boolean(truth),
+            DeValue::Array(items) => strings(&items).map_or(Raw::Other, Raw::List),
             _ => Raw::Other,
         };
         layer.insert(key, Found { origin, raw });
     }
     Ok(())
+}
+
+fn strings(items: &DeArray<'_>) -> Option<Vec<Zeroizing<String>>> {
+    items.iter().map(|item| item.get_ref().as_str().map(|text| Zeroizing::new(text.to_owned()))).collect()
 }
 
 type Entry<'i> = (Spanned<toml::de::DeString<'i>>, Spanned<DeValue<'i>>);

@@ -78,12 +78,14 @@ fn an_empty_file_is_all_defaults() {
 
 #[test]
 fn every_key_is_read_from_the_file_and_from_the_environment() {
-    let file = "[server]\nlisten = 'localhost:1'\n[storage]\npath = '/s'\n[encryption]\npassphrase = 'p'\n\
+    let file = "[server]\nlisten = 'localhost:1'\n\
+        trusted_proxies = ['10.0.0.0/8', '::1']\n[storage]\npath = '/s'\n[encryption]\npassphrase = 'p'\n\
         argon2_memory_kib = 8192\nargon2_passes = 2\n[accounts]\nstrict = true\n[sessions]\nttl = '1h'\n\
         refresh_ttl = '2d'\n[limits]\nmax_value_bytes = 1\nrequests_per_second = 5\n[history]\n\
         keep_versions = 1\n[audit]\nkeep_days = 7\n[log]\nformat = 'json'\nlevel = 'debug'\n";
     let env = [
         ("COFFER_SERVER__LISTEN", "localhost:1"),
+        ("COFFER_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
         ("COFFER_STORAGE__PATH", "/s"),
         ("COFFER_ENCRYPTION__PASSPHRASE", "p"),
         ("COFFER_ENCRYPTION__ARGON2_MEMORY_KIB", "8192"),
@@ -100,6 +102,10 @@ fn every_key_is_read_from_the_file_and_from_the_environment() {
     ];
     for config in [load(file, &[]), load("", &env)] {
         assert_eq!(config.server.listen.to_string(), "localhost:1");
+        assert_eq!(
+            config.server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["10.0.0.0/8", "::1/128"]
+        );
         assert_eq!(config.storage.path, Path::new("/s"));
         assert!(is_passphrase(&config, "p"));
         assert_eq!(config.encryption.kdf, KdfParameters { memory_kib: 8192, passes: 2, lanes: 1 });

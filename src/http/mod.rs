@@ -6,6 +6,7 @@
 mod admin_keys;
 mod auth;
 mod body;
+mod client_address;
 mod definitions;
 mod docs;
 mod docs_page;
@@ -20,8 +21,9 @@ mod service;
 mod session_tokens;
 mod shape;
 mod traffic;
+mod upkeep;
 mod values;
 
 pub use metrics::Metrics;
 pub use routes::routes;
-pub use server::{Server, block_on, serve};
+pub use server::{Server, Settings, block_on, serve};

@@ -9,10 +9,14 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
+use ipnet::IpNet;
+
+use crate::http::client_address::TrustedProxies;
 use crate::http::envelope::envelope;
 use crate::http::metrics::Metrics;
 use crate::http::routes::configure;
 use crate::http::traffic::Traffic;
+use crate::http::upkeep::Upkeep;
 use crate::vault::Vault;
 
 /// How long a client may take to send a request's head.
@@ -28,11 +32,21 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     actix_web::rt::System::new().block_on(future)
 }
 
+/// How a server behaves, whatever it serves.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// How many threads answer requests.
+    pub workers: usize,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
 /// A running server.
 pub struct Server {
     handle: ServerHandle,
     traffic: Data<Traffic>,
     running: tokio::task::JoinHandle<io::Result<()>>,
+    upkeep: Upkeep,
 }
 
 /// Serves `vault` on `listeners`. Runs within the actix system that it is called from.
@@ -43,21 +57,24 @@ pub fn serve(
     listeners: Vec<TcpListener>,
     vault: Vault,
     metrics: Metrics,
-    workers: usize,
+    settings: Settings,
 ) -> io::Result<Server> {
+    let upkeep = Upkeep::begin(vault.clone());
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
     let traffic = Data::new(Traffic::default());
+    let trusted = Data::new(TrustedProxies(settings.trusted_proxies));
     let shared = traffic.clone();
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(vault.clone())
             .app_data(metrics.clone())
             .app_data(shared.clone())
+            .app_data(trusted.clone())
             .wrap(from_fn(envelope))
             .configure(configure)
     })
-    .workers(workers)
+    .workers(settings.workers)
     .client_request_timeout(HEAD_TIME_LIMIT)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_TIME_LIMIT.as_secs())
@@ -67,7 +84,7 @@ pub fn serve(
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Server { handle, traffic, running: tokio::task::spawn_local(server) })
+    Ok(Server { handle, traffic, running: tokio::task::spawn_local(server), upkeep })
 }
 
 impl Server {
@@ -90,6 +107,7 @@ impl Server {
         let _ = tokio::time::timeout(STOP_TIME_LIMIT, self.traffic.quiet()).await;
         self.handle.stop(true).await;
         let _ = self.running.await;
+        self.upkeep.finish().await;
     }
 }
 
@@ -110,7 +128,8 @@ mod tests {
             let policy = Policy::for_tests();
             let vault = Vault::open(Arc::new(Memory::new()), keyring, policy).await.unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let mut server = serve(vec![listener], vault, Metrics::new(Default::default), 1).unwrap();
+            let settings = Settings { workers: 1, ..Settings::default() };
+            let mut server = serve(vec![listener], vault, Metrics::new(Default::default), settings).unwrap();
             server.handle.stop(true).await;
             tokio::time::timeout(Duration::from_secs(10), server.failed()).await
         });

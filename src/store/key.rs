@@ -47,7 +47,7 @@ pub fn api_key(hash: &[u8; 32]) -> Vec<u8> {
         .collect()
 }
 
-/// The key of an API key's id in `api_key_ids`.
+/// The key of an API key's id in `api_key_ids`, and of its last use in `api_key_uses`.
 #[must_use]
 pub fn api_key_id(org: Id, id: Id) -> Vec<u8> {
     Key::of(org).id(id).end()

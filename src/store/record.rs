@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Account, ApiKey, AuditEntry, Definition, Id, Org, Session, Value};
+use crate::model::{Account, ApiKey, AuditEntry, Definition, Id, Org, Session, Timestamp, Value};
 use crate::store::Error;
 
 /// A noun that stands in the store.
@@ -35,6 +35,7 @@ stored! {
     Session, 1, "session";
     AuditEntry, 1, "audit entry";
     Id, 1, "id";
+    Timestamp, 1, "time";
 }
 
 /// The bytes of `noun`.
@@ -68,7 +69,7 @@ fn damaged<T: Stored>() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Actor, Content, Timestamp};
+    use crate::model::{Actor, Content};
 
     fn value() -> Value {
         Value {

@@ -39,6 +39,15 @@ impl ApiKeySecret {
     }
 }
 
+/// An API key as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedApiKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The minute in which it was last used.
+    pub last_used_at: Option<Timestamp>,
+}
+
 impl fmt::Debug for ApiKeySecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[REDACTED]")
@@ -57,9 +66,11 @@ impl Vault {
         let hash = self.0.keyring.hash_api_key(api_key);
         let found = self.get::<ApiKey>(Tree::ApiKeys, &key::api_key(&hash)).await?;
         let found = found.ok_or(Error::InvalidCredentials)?.noun;
-        if found.expires_at.is_some_and(|end| end <= Timestamp::now()) {
+        let now = Timestamp::now();
+        if found.expires_at.is_some_and(|end| end <= now) {
             return Err(Error::InvalidCredentials);
         }
+        self.0.key_uses.note(found.org, found.id, now);
         Caller::new(found.org, Actor::ApiKey(found.id), found.reach, Credential::ApiKey(found.permissions))
     }
 
@@ -146,11 +157,14 @@ impl Vault {
     ///
     /// # Errors
     /// Only the store's.
-    pub async fn api_keys(&self, org: Id) -> Result<Vec<ApiKey>, Error> {
+    pub async fn api_keys(&self, org: Id) -> Result<Vec<ListedApiKey>, Error> {
         let mut keys = Vec::new();
+        let uses = self.key_uses(org).await?;
         for id in self.0.engine.scan(Tree::ApiKeyIds, &key::org_prefix(org), None, usize::MAX).await? {
             // A key that was revoked since the scan is not listed.
-            keys.extend(self.get::<ApiKey>(Tree::ApiKeys, &id.value).await?.map(|seen| seen.noun));
+            if let Some(found) = self.get::<ApiKey>(Tree::ApiKeys, &id.value).await? {
+                keys.push(ListedApiKey { key: found.noun, last_used_at: uses.get(&id.key).copied() });
+            }
         }
         Ok(keys)
     }
@@ -163,10 +177,10 @@ impl Vault {
         &self,
         caller: &Caller<need::Admin>,
         page: PageRequest,
-    ) -> Result<Page<ApiKey>, Error> {
+    ) -> Result<Page<ListedApiKey>, Error> {
         caller.permit()?;
         let mut keys = self.api_keys(caller.org()).await?;
-        keys.retain(|key| sees(caller, key));
+        keys.retain(|listed| sees(caller, &listed.key));
         Ok(page.cut(keys))
     }
 
@@ -197,6 +211,7 @@ impl Vault {
         }
         let batch = Batch::new()
             .require_version(Tree::ApiKeyIds, id_key.as_slice(), found.revision)
+            .delete(Tree::ApiKeyUses, id_key.as_slice())
             .delete(Tree::ApiKeyIds, id_key)
             .delete(Tree::ApiKeys, found.value)
             .freeing_space();

@@ -13,6 +13,7 @@ mod definition_lists;
 mod definitions;
 mod error;
 mod ids;
+mod key_uses;
 mod opening;
 mod orgs;
 mod page;
@@ -33,7 +34,7 @@ use tokio::sync::RwLock;
 pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
 pub use accounts::{AccountChange, ChangedAccount, NamedAccount};
-pub use api_keys::{ApiKeySecret, NewApiKey};
+pub use api_keys::{ApiKeySecret, ListedApiKey, NewApiKey};
 pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;
 pub use definitions::NewDefinition;
@@ -52,6 +53,7 @@ use crate::model::{Id, IdGenerator};
 use crate::store::record::{self, Stored};
 use crate::store::{self, Batch, Engine, Revision, Tree};
 use data_keys::DataKeys;
+use key_uses::KeyUses;
 
 /// What the operator decided.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +89,7 @@ struct Inner {
     engine: Arc<dyn Engine>,
     keyring: Keyring,
     data_keys: DataKeys,
+    key_uses: KeyUses,
     ids: IdGenerator,
     policy: Policy,
     /// Held shared by whoever sets a value, exclusively by whoever changes a definition with all its values:
@@ -112,6 +115,7 @@ impl Vault {
             engine,
             keyring,
             data_keys,
+            key_uses: KeyUses::default(),
             ids: IdGenerator::default(),
             policy,
             definition_gates: std::array::from_fn(|_| RwLock::new(())),

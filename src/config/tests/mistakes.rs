@@ -34,6 +34,11 @@ fn wrong_types_and_ranges_say_what_is_expected() {
         check_error(format!("[{section}]\n{line}\n"), &expected);
     };
     check("server", "listen = 8080", "host:port, such as 127.0.0.1:8080");
+    let networks = "a list of addresses and networks, such as [\"127.0.0.1\", \"10.0.0.0/8\"]";
+    for wrong in ["'127.0.0.1'", "[1]", "['localhost']", "['10.0.0.0/33']", "['127.0.0.1', '']", "['[::1]']"]
+    {
+        check("server", &format!("trusted_proxies = {wrong}"), networks);
+    }
     check("storage", "path = 1", "a path in quotes");
     check("storage", "path = ''", "a path in quotes");
     check("accounts", "strict = 'true'", "true or false");
