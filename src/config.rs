@@ -29,6 +29,8 @@ pub const DEFAULT_FILE: &str = "config.toml";
 /// Every key, as the file spells it.
 pub const KEYS: &[&str] = &[
     "server.listen",
+    "server.tls_cert",
+    "server.tls_key",
     "server.trusted_proxies",
     "storage.path",
     "encryption.passphrase",
@@ -83,8 +85,19 @@ pub struct Config {
 pub struct Server {
     /// Where the server listens.
     pub listen: ListenAddress,
+    /// Where the certificate and the key for TLS are; none: plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// The files of a certificate and its key, relative to the working directory unless absolute.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// `server.tls_cert`.
+    pub certificate: PathBuf,
+    /// `server.tls_key`.
+    pub key: PathBuf,
 }
 
 /// `[storage]`.

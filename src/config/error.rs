@@ -90,6 +90,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// A certificate without a key, or the other way round.
+    #[error("{origin}: `{given}` is of no use without `{missing}`")]
+    HalfTls {
+        /// Where the one stands.
+        origin: Origin,
+        /// The one.
+        given: &'static str,
+        /// The other.
+        missing: &'static str,
+    },
     /// The sample passphrase would guard a store that others can reach.
     #[error(
         "refusing to listen on {listen} with the sample passphrase, which everyone knows: \

@@ -18,9 +18,11 @@ mod routes;
 mod server;
 mod service;
 mod shape;
+mod tls;
 mod traffic;
 mod values;
 
 pub use metrics::Metrics;
 pub use routes::routes;
 pub use server::{Server, Settings, block_on, serve};
+pub use tls::{Tls, TlsError};

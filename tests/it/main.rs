@@ -19,3 +19,4 @@ mod permissions;
 mod secrets;
 mod service;
 mod support;
+mod tls;
