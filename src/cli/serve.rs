@@ -74,6 +74,9 @@ async fn serve(start: Start, listener: TcpListener, tls: Option<Tls>) -> Result<
     // From the first moment on: by itself, this signal would end the process.
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("listen to SIGHUP"))?;
     let address = listener.local_addr().map_err(Failure::io("learn the address listened on"))?;
+    if start.config.is_plaintext_beyond(&address) {
+        tracing::warn!("plain HTTP beyond this machine: whoever is on the way reads keys and values");
+    }
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{address}");
     let Opened { vault, engine } = match vault::contents(start.dir())? {

@@ -109,4 +109,13 @@ pub enum ConfigError {
         /// Where the server would listen.
         listen: ListenAddress,
     },
+    /// What is sent over a network would be there for anyone on the way.
+    #[error(
+        "refusing to listen on {listen} in plain HTTP: set `server.tls_cert` and `server.tls_key`, listen on 127.0.0.1, \
+         or set `server.allow_plaintext` where something else protects the way"
+    )]
+    Plaintext {
+        /// Where the server would listen.
+        listen: ListenAddress,
+    },
 }

@@ -30,6 +30,7 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
 
     text(read, "server.listen", address::EXPECTED, &mut config.server.listen)?;
     config.server.tls = tls_files(read)?;
+    boolean(read, "server.allow_plaintext", &mut config.server.allow_plaintext)?;
     list(read, "server.trusted_proxies", NETWORKS, network, &mut config.server.trusted_proxies)?;
     // The default lies beside the file too.
     config.storage.path = read.directory.join(&config.storage.path);

@@ -135,6 +135,30 @@ fn a_hangup_has_the_pair_read_anew_and_a_bad_one_changes_nothing() {
 }
 
 #[test]
+fn plain_http_stays_on_loopback_unless_it_is_allowed() {
+    let store = Arc::new(Store::uninitialized(&Config::new()));
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let line = store.coffer(["serve", "--listen", address]).failed();
+        assert!(
+            line.starts_with(&format!("error: refusing to listen on {address} in plain HTTP: ")),
+            "{line}"
+        );
+        assert!(!store.data().exists());
+    }
+    let warned = |config: &Config, listen: &str| {
+        store.configure(config);
+        Identity::new().write(store.root());
+        let server = Server::spawn(&store, store.command(["serve", "--listen", listen]));
+        server.signal("TERM");
+        server.ended().stderr.contains(" WARN coffer::cli::serve: plain HTTP beyond this machine")
+    };
+    let allowed = Config::new().set("server", "allow_plaintext", "true");
+    assert!(warned(&allowed, "0.0.0.0:0"));
+    assert!(!warned(&allowed, "127.0.0.1:0"));
+    assert!(!warned(&config(), "0.0.0.0:0"));
+}
+
+#[test]
 fn a_hangup_does_not_end_a_server_without_tls() {
     let server = Server::start();
     server.signal("HUP");
