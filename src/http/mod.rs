@@ -6,6 +6,7 @@
 mod admin_keys;
 mod auth;
 mod body;
+mod browser;
 mod client_address;
 mod definitions;
 mod docs;

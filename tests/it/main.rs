@@ -6,6 +6,7 @@
 
 mod admin;
 mod architecture;
+mod browsers;
 mod cli;
 mod concurrency;
 mod credentials;

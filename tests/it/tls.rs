@@ -62,6 +62,16 @@ fn the_scheme_is_said_wherever_the_address_is() {
 }
 
 #[test]
+fn browsers_are_told_to_insist_on_tls_where_there_is_tls() {
+    let (store, identity) = store();
+    let server = store.serve();
+    let mut connection = Connection::secure(server.address(), &trusting(&identity, ALL_VERSIONS)).unwrap();
+    let answer = ask(&server, &mut connection, "/env/definitions");
+    assert_eq!(answer.header("strict-transport-security"), Some("max-age=31536000"));
+    assert_eq!(answer.header("x-frame-options"), Some("DENY"));
+}
+
+#[test]
 fn a_client_that_wants_http_1_1_gets_it_and_one_that_wants_only_http_2_nothing() {
     let (store, identity) = store();
     let server = store.serve();
