@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod browser;
 mod client_address;
+mod cors;
 mod definitions;
 mod docs;
 mod docs_page;

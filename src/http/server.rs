@@ -12,6 +12,7 @@ use actix_web::{App, HttpServer};
 use ipnet::IpNet;
 
 use crate::http::client_address::TrustedProxies;
+use crate::http::cors::Cors;
 use crate::http::envelope::envelope;
 use crate::http::metrics::Metrics;
 use crate::http::routes::configure;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The origins whose pages may read answers, as browsers write them.
+    pub allowed_origins: Vec<String>,
 }
 
 /// A running server.
@@ -70,15 +73,20 @@ pub fn serve(
     let traffic = Data::new(Traffic::default());
     let tls = settings.tls.map(|tls| tls.server_config()).transpose().map_err(io::Error::other)?;
     let trusted = Data::new(TrustedProxies(settings.trusted_proxies));
+    let cors = Cors::new(&settings.allowed_origins).map(Data::new);
     let shared = traffic.clone();
     let mut server = HttpServer::new(move || {
-        App::new()
+        let app = App::new()
             .app_data(vault.clone())
             .app_data(metrics.clone())
             .app_data(shared.clone())
             .app_data(trusted.clone())
             .wrap(from_fn(envelope))
-            .configure(configure)
+            .configure(configure);
+        match &cors {
+            Some(cors) => app.app_data(cors.clone()),
+            None => app,
+        }
     })
     .workers(settings.workers)
     .client_request_timeout(HEAD_TIME_LIMIT)
