@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -20,6 +21,7 @@ use crate::http::browser;
 use crate::http::cors::Crossing;
 use crate::http::error::ApiError;
 use crate::http::metrics::Metrics;
+use crate::http::quiet::Connection;
 use crate::http::routes::RoutePattern;
 use crate::http::traffic::Traffic;
 
@@ -36,6 +38,7 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     if let Some(traffic) = &traffic {
         traffic.begin();
     }
+    let _asking = request.conn_data::<Rc<Connection>>().map(Connection::ask);
     let request_id = request_id(request.headers().get(REQUEST_ID));
     let method = request.method().clone();
     let (secure, crossing) = (request.app_config().secure(), Crossing::of(&request));

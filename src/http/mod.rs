@@ -16,6 +16,7 @@ mod envelope;
 mod error;
 mod metrics;
 mod query;
+mod quiet;
 mod routes;
 mod server;
 mod service;
