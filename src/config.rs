@@ -263,8 +263,6 @@ impl Config {
     pub fn without_effect(&self) -> Vec<&'static str> {
         let default = Self::default();
         [
-            ("sessions.ttl", self.sessions.ttl != default.sessions.ttl),
-            ("sessions.refresh_ttl", self.sessions.refresh_ttl != default.sessions.refresh_ttl),
             (
                 "limits.requests_per_second",
                 self.limits.requests_per_second != default.limits.requests_per_second,

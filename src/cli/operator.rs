@@ -202,11 +202,13 @@ fn write(outcome: &Outcome, json: bool) -> Result<(), Failure> {
                 .zip(&permissions)
                 .map(|(row, permissions)| {
                     let expires = row.expires_at.as_deref().unwrap_or("never");
-                    [&row.id, &row.org_id, &row.environment, permissions, expires, &row.name]
+                    let used = row.last_used_at.as_deref().unwrap_or("never");
+                    [&row.id, &row.org_id, &row.environment, permissions, expires, used, &row.name]
                         .map(AsRef::as_ref)
                 })
                 .collect();
-            say_table(["ID", "ORGANIZATION", "ENVIRONMENT", "PERMISSIONS", "EXPIRES", "NAME"], &cells)
+            let heads = ["ID", "ORGANIZATION", "ENVIRONMENT", "PERMISSIONS", "EXPIRES", "LAST USED", "NAME"];
+            say_table(heads, &cells)
         }
         Outcome::KeyRevoked => say("revoked"),
         Outcome::Org(org) if json => say_json(org),

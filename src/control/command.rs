@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::model::{ApiKey, Environment, Id, Org, OrgName, Permission, Permissions, Reach};
-use crate::vault::{ApiKeySecret, Error, NewApiKey, Vault};
+use crate::model::{Environment, Id, Org, OrgName, Permission, Permissions, Reach};
+use crate::vault::{ApiKeySecret, Error, ListedApiKey, NewApiKey, Vault};
 
 /// A command, as it travels. Its texts were valid where it was written; they are parsed again where it runs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,6 +136,8 @@ pub struct KeyRow {
     /// From when on it is refused.
     #[serde(rename = "expiresAt")]
     pub expires_at: Option<String>,
+    /// The minute in which it was last used.
+    pub last_used_at: Option<String>,
 }
 
 /// An organization in a list.
@@ -268,8 +270,8 @@ async fn some_orgs(vault: &Vault, named: Option<&str>) -> Result<Vec<Org>, Refus
     }
 }
 
-impl From<ApiKey> for KeyRow {
-    fn from(key: ApiKey) -> KeyRow {
+impl From<ListedApiKey> for KeyRow {
+    fn from(ListedApiKey { key, last_used_at }: ListedApiKey) -> KeyRow {
         KeyRow {
             id: key.id.to_string(),
             org_id: key.org.to_string(),
@@ -279,6 +281,7 @@ impl From<ApiKey> for KeyRow {
             created_by: key.created_by.to_string(),
             created_at: key.created_at.to_string(),
             expires_at: key.expires_at.map(|time| time.to_string()),
+            last_used_at: last_used_at.map(|time| time.to_string()),
         }
     }
 }

@@ -13,21 +13,21 @@ use crate::http::query::Query;
 use crate::http::shape::{PageBody, Text};
 use crate::http::values::DoneBody;
 use crate::model::{Actor, ApiKey, Id, Permission, Permissions, Reach, Timestamp};
-use crate::vault::{self, NewApiKey, Vault};
+use crate::vault::{self, ListedApiKey, NewApiKey, Vault, need};
 
 /// `GET /admin/keys`
 pub(super) async fn list(
-    Authenticated(caller): Authenticated,
+    Authenticated(caller): Authenticated<need::Admin>,
     vault: Data<Vault>,
     query: Query,
 ) -> Result<HttpResponse, ApiError> {
     let page = vault.list_api_keys(&caller, query.page()?).await?;
-    Ok(HttpResponse::Ok().json(PageBody::of(page, KeyBody::from)))
+    Ok(HttpResponse::Ok().json(PageBody::of(page, ListedKeyBody::from)))
 }
 
 /// `POST /admin/keys`
 pub(super) async fn create(
-    Authenticated(caller): Authenticated,
+    Authenticated(caller): Authenticated<need::Admin>,
     vault: Data<Vault>,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
@@ -52,7 +52,7 @@ pub(super) async fn create(
 
 /// `DELETE /admin/keys/{id}`
 pub(super) async fn revoke(
-    Authenticated(caller): Authenticated,
+    Authenticated(caller): Authenticated<need::Admin>,
     vault: Data<Vault>,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
@@ -86,6 +86,20 @@ impl From<ApiKey> for KeyBody {
             created_at: Text(key.created_at),
             expires_at: key.expires_at.map(Text),
         }
+    }
+}
+
+/// A key in a list.
+#[derive(Serialize)]
+struct ListedKeyBody {
+    #[serde(flatten)]
+    body: KeyBody,
+    last_used_at: Option<Text<Timestamp>>,
+}
+
+impl From<ListedApiKey> for ListedKeyBody {
+    fn from(listed: ListedApiKey) -> ListedKeyBody {
+        ListedKeyBody { body: listed.key.into(), last_used_at: listed.last_used_at.map(Text) }
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) enum Code {
     MethodNotAllowed,
     RequestTimeout,
     DuplicateDefinition,
+    DuplicateLinkedAccount,
     DefinitionInUse,
     VersionConflict,
     PayloadTooLarge,
@@ -42,6 +43,7 @@ impl Code {
             Code::MethodNotAllowed => ("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED),
             Code::RequestTimeout => ("REQUEST_TIMEOUT", StatusCode::REQUEST_TIMEOUT),
             Code::DuplicateDefinition => ("DUPLICATE_DEFINITION", StatusCode::CONFLICT),
+            Code::DuplicateLinkedAccount => ("DUPLICATE_LINKED_ACCOUNT", StatusCode::CONFLICT),
             Code::DefinitionInUse => ("DEFINITION_IN_USE", StatusCode::CONFLICT),
             Code::VersionConflict => ("VERSION_CONFLICT", StatusCode::PRECONDITION_FAILED),
             Code::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE),
@@ -174,9 +176,11 @@ impl From<vault::Error> for ApiError {
         use vault::Error as E;
         let code = match &error {
             E::InvalidCredentials => Code::InvalidCredentials,
+            E::InvalidToken => Code::InvalidToken,
             E::Forbidden(_) => Code::Forbidden,
             E::NotFound(_) => Code::ResourceNotFound,
             E::DuplicateDefinition(_) => Code::DuplicateDefinition,
+            E::DuplicateLinkedAccount(_) => Code::DuplicateLinkedAccount,
             E::DefinitionInUse(_) => Code::DefinitionInUse,
             E::VersionConflict => Code::VersionConflict,
             E::ValueFormatMismatch => Code::ValueFormatMismatch,

@@ -14,15 +14,18 @@ mod docs;
 mod docs_page;
 mod envelope;
 mod error;
+mod linked_accounts;
 mod metrics;
 mod query;
 mod quiet;
 mod routes;
 mod server;
 mod service;
+mod session_tokens;
 mod shape;
 mod tls;
 mod traffic;
+mod upkeep;
 mod values;
 
 pub use metrics::Metrics;

@@ -22,6 +22,7 @@ use crate::http::quiet::Connection;
 use crate::http::routes::configure;
 use crate::http::tls::Tls;
 use crate::http::traffic::Traffic;
+use crate::http::upkeep::Upkeep;
 use crate::vault::Vault;
 
 /// How long a client may take to send a request's head.
@@ -62,6 +63,7 @@ pub struct Server {
     handle: ServerHandle,
     traffic: Data<Traffic>,
     running: tokio::task::JoinHandle<io::Result<()>>,
+    upkeep: Upkeep,
 }
 
 /// Serves `vault` on `listeners`. Runs within the actix system that it is called from.
@@ -74,6 +76,7 @@ pub fn serve(
     metrics: Metrics,
     settings: Settings,
 ) -> io::Result<Server> {
+    let upkeep = Upkeep::begin(vault.clone());
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
     let traffic = Data::new(Traffic::default());
@@ -114,7 +117,7 @@ pub fn serve(
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Server { handle, traffic, running: tokio::task::spawn_local(server) })
+    Ok(Server { handle, traffic, running: tokio::task::spawn_local(server), upkeep })
 }
 
 /// What a connection runs over, with or without TLS.
@@ -143,6 +146,7 @@ impl Server {
         let _ = tokio::time::timeout(STOP_TIME_LIMIT, self.traffic.quiet()).await;
         self.handle.stop(true).await;
         let _ = self.running.await;
+        self.upkeep.finish().await;
     }
 }
 
@@ -160,7 +164,7 @@ mod tests {
         let failed = block_on(async {
             let passphrase = Passphrase::from("a passphrase for tests".to_owned());
             let (keyring, _) = Keyring::create(&passphrase, KdfParameters::FLOOR, [7; 16]).unwrap();
-            let policy = Policy { strict_accounts: false, max_value_bytes: 65_536 };
+            let policy = Policy::for_tests();
             let vault = Vault::open(Arc::new(Memory::new()), keyring, policy).await.unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let settings = Settings { workers: 1, ..Settings::default() };

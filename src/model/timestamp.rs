@@ -27,6 +27,30 @@ impl Timestamp {
         Timestamp(milliseconds)
     }
 
+    /// The time that lies `seconds` after 1970 began.
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Timestamp {
+        Timestamp(seconds.saturating_mul(1000))
+    }
+
+    /// The whole seconds since 1970.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The milliseconds since 1970 began.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// The beginning of the minute that this time lies in.
+    #[must_use]
+    pub const fn minute(self) -> Timestamp {
+        Timestamp(self.0 - self.0.rem_euclid(60_000))
+    }
+
     /// The time `duration` later.
     #[must_use]
     pub fn after(self, duration: std::time::Duration) -> Timestamp {
@@ -49,5 +73,11 @@ mod tests {
     fn times_are_written_in_utc_with_milliseconds() {
         assert_eq!(Timestamp(1_781_615_366_023).to_string(), "2026-06-16T13:09:26.023Z");
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_minute_is_cut_to_its_beginning() {
+        assert_eq!(Timestamp(1_781_615_366_023).minute().to_string(), "2026-06-16T13:09:00.000Z");
+        assert_eq!(Timestamp(60_000).minute(), Timestamp(60_000));
     }
 }

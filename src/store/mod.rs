@@ -58,11 +58,19 @@ pub enum Tree {
     Counters = 13,
     /// `org/entry` → audit entry.
     Audit = 14,
+    /// `org/env/account/session` → session.
+    Sessions = 15,
+    /// `session` → the session's key in [`Tree::Sessions`].
+    SessionIds = 16,
+    /// `org/key id` → when the key was last used.
+    ApiKeyUses = 17,
+    /// `org/env/id` → the account's id in [`Tree::Accounts`]; lists accounts by creation.
+    AccountIds = 18,
 }
 
 impl Tree {
     /// Every tree, in the order of their numbers.
-    pub const ALL: [Tree; 15] = [
+    pub const ALL: [Tree; 19] = [
         Tree::Meta,
         Tree::Orgs,
         Tree::OrgNames,
@@ -78,6 +86,10 @@ impl Tree {
         Tree::Accounts,
         Tree::Counters,
         Tree::Audit,
+        Tree::Sessions,
+        Tree::SessionIds,
+        Tree::ApiKeyUses,
+        Tree::AccountIds,
     ];
 
     /// The tree's name, as an engine that names its maps spells it.
@@ -99,6 +111,10 @@ impl Tree {
             Tree::Accounts => "accounts",
             Tree::Counters => "counters",
             Tree::Audit => "audit",
+            Tree::Sessions => "sessions",
+            Tree::SessionIds => "session_ids",
+            Tree::ApiKeyUses => "api_key_uses",
+            Tree::AccountIds => "account_ids",
         }
     }
 }

@@ -169,3 +169,17 @@ fn an_environment_in_query_or_header_changes_nothing() {
     ]));
     check_page(&all.get("/admin/keys").send().ok(), 1, 10, 3);
 }
+
+#[test]
+fn the_last_use_of_a_key_is_shown_to_the_minute() {
+    let server = Server::start();
+    let made = create(&server, &json!({ "environment": "test", "permissions": ["read"], "name": "idle" }));
+    assert!(made.get("last_used_at").is_none(), "{made}");
+    let docs = server.test().get("/admin/keys").send().ok()["docs"].as_array().unwrap().clone();
+    let last_used = |name: &str| {
+        let of = |doc: &&Value| doc["name"] == name;
+        docs.iter().find(of).unwrap_or_else(|| panic!("{docs:?}"))["last_used_at"].clone()
+    };
+    assert!(check_time(&last_used("made with the store")).ends_with(":00.000Z"));
+    assert_eq!(last_used("idle"), Value::Null);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::support::{Server, Store, check_fields, check_id, finish};
+use crate::support::{Server, Store, check_fields, check_id, check_time, finish};
 
 /// Runs `check` on a store that no server holds, and on one that is served.
 fn both(check: impl Fn(&Arc<Store>)) {
@@ -199,4 +199,39 @@ fn a_reader_that_has_gone_ends_a_list_quietly() {
     let finished = pipe(&["keys", "list"]);
     assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
     pipe(&["keys", "create", "--environment", "test"]).failed();
+}
+
+#[test]
+fn the_last_use_of_a_key_outlives_a_clean_stop() {
+    let server = Server::start();
+    server.test().get("/env/definitions").send().ok();
+    let last_uses = |store: &Store| -> Vec<Value> {
+        listed(store, &[]).iter().map(|key| key["last_used_at"].clone()).collect()
+    };
+    let served = last_uses(server.store());
+    assert_eq!(served.iter().filter(|at| at.is_string()).count(), 1, "{served:?}");
+    let store = server.stop();
+    assert_eq!(last_uses(&store), served);
+    let text = store.coffer(["keys", "list"]).ok();
+    let used = served.iter().find_map(Value::as_str).unwrap();
+    assert!(text.contains("LAST USED") && text.contains(used) && text.contains("never"), "{text}");
+}
+
+#[test]
+fn a_key_is_listed_as_it_was_made() {
+    both(|store| {
+        let told = ["--environment", "all", "--permissions", "read,reveal", "--name", "nightly"];
+        store.create_key(&[&told[..], &["--expires", "1d"]].concat());
+        store.create_key(&told);
+        let list = listed(store, &[]);
+        for made in &list[2..] {
+            assert_eq!(made["environment"], "all");
+            assert_eq!(made["permissions"], serde_json::json!(["read", "reveal"]));
+            assert_eq!(made["name"], "nightly");
+        }
+        let (made_at, ends) = (check_time(&list[2]["createdAt"]), check_time(&list[2]["expiresAt"]));
+        assert_eq!(made_at[10..], ends[10..], "a day later, to the millisecond");
+        assert_ne!(made_at[..10], ends[..10]);
+        assert_eq!(list[3]["expiresAt"], Value::Null);
+    });
 }
