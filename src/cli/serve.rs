@@ -100,6 +100,7 @@ async fn serve(start: Start, listener: TcpListener, tls: Option<Tls>) -> Result<
         workers: thread::available_parallelism().map_or(1, usize::from),
         tls: tls.clone(),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
+        allowed_origins: start.config.cors.allowed_origins.clone(),
     };
     let mut server =
         http::serve(vec![listener], vault, metrics(&engine), settings).map_err(Failure::io("serve"))?;
