@@ -10,10 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
+use crate::cli::hardening::Hardened;
 use crate::cli::starting::Start;
 use crate::cli::{init, output};
 use crate::config::ListenAddress;
 use crate::control::Listener;
+use crate::crypto;
 use crate::http::{self, Metrics, Settings};
 use crate::store::embedded::{Embedded, OpenError};
 use crate::vault::{self, Contents, Opened, OpeningError};
@@ -26,16 +28,17 @@ pub(super) struct Arguments {
     pub(super) listen: Option<ListenAddress>,
 }
 
-pub(super) fn run(start: Start) -> Result<(), Failure> {
+pub(super) fn run(start: Start, hardened: &Hardened) -> Result<(), Failure> {
     // The listener first: where the port is taken, no store is made or opened.
     let listener = bind(&start)?;
+    hardened.report();
     if start.config.has_sample_passphrase() {
         tracing::warn!("the passphrase is the sample, which everyone knows: choose your own for a new store");
     }
     for key in start.config.without_effect() {
         tracing::warn!(key, "this release does not act on this setting yet");
     }
-    http::block_on(serve(start, listener))
+    http::block_on(serve(start, hardened, listener))
 }
 
 fn bind(start: &Start) -> Result<TcpListener, Failure> {
@@ -55,7 +58,7 @@ fn bind(start: &Start) -> Result<TcpListener, Failure> {
     })
 }
 
-async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {
+async fn serve(mut start: Start, hardened: &Hardened, listener: TcpListener) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(Failure::io("learn the address listened on"))?;
     let url = format!("http://{address}");
     let Opened { vault, engine } = match vault::contents(start.dir())? {
@@ -67,6 +70,13 @@ async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {
             opened
         }
     };
+    // Wiped here: the store is open, and the server has no more use for it.
+    start.config.encryption.passphrase = None;
+    if !crypto::all_keys_are_locked() {
+        tracing::warn!(
+            "memory cannot be locked, so keys may reach swap: raise `ulimit -l`, or encrypt the swap"
+        );
+    }
     // Signals that arrive from here on end the server in good order.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::io("listen to SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("listen to SIGINT"))?;
@@ -75,8 +85,10 @@ async fn serve(start: Start, listener: TcpListener) -> Result<(), Failure> {
     engine
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;
+    let workers = thread::available_parallelism().map_or(1, usize::from);
     let settings = Settings {
-        workers: thread::available_parallelism().map_or(1, usize::from),
+        workers,
+        connections_per_worker: hardened.connections_per_worker(workers),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
     };
     let mut server =

@@ -37,6 +37,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 pub struct Settings {
     /// How many threads answer requests.
     pub workers: usize,
+    /// How many connections each of them has at most; the next ones wait to be accepted.
+    pub connections_per_worker: usize,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -75,6 +77,7 @@ pub fn serve(
             .configure(configure)
     })
     .workers(settings.workers)
+    .max_connections(settings.connections_per_worker.max(1))
     .client_request_timeout(HEAD_TIME_LIMIT)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_TIME_LIMIT.as_secs())

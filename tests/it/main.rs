@@ -12,6 +12,7 @@ mod credentials;
 mod durability;
 mod env;
 mod errors;
+mod hardening;
 mod isolation;
 mod limits;
 mod paging;
