@@ -29,6 +29,9 @@ pub const DEFAULT_FILE: &str = "config.toml";
 /// Every key, as the file spells it.
 pub const KEYS: &[&str] = &[
     "server.listen",
+    "server.tls_cert",
+    "server.tls_key",
+    "server.allow_plaintext",
     "server.trusted_proxies",
     "storage.path",
     "encryption.passphrase",
@@ -83,8 +86,21 @@ pub struct Config {
 pub struct Server {
     /// Where the server listens.
     pub listen: ListenAddress,
+    /// Where the certificate and the key for TLS are; none: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Whether plain HTTP may be spoken beyond this machine.
+    pub allow_plaintext: bool,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// The files of a certificate and its key, relative to the working directory unless absolute.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// `server.tls_cert`.
+    pub certificate: PathBuf,
+    /// `server.tls_key`.
+    pub key: PathBuf,
 }
 
 /// `[storage]`.
@@ -213,13 +229,24 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// When one of them lies beyond this machine and the passphrase is the one that everyone knows.
+    /// When one of them lies beyond this machine, and the passphrase is the one that everyone knows, or plain
+    /// HTTP would be spoken there that nobody consented to.
     pub fn check_listening(&self, addresses: &[SocketAddr]) -> Result<(), ConfigError> {
-        let beyond = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
-        if self.has_sample_passphrase() && addresses.iter().any(beyond) {
-            return Err(ConfigError::SamplePassphrase { listen: self.server.listen.clone() });
+        let listen = || self.server.listen.clone();
+        if !addresses.iter().any(is_beyond) {
+            Ok(())
+        } else if self.has_sample_passphrase() {
+            Err(ConfigError::SamplePassphrase { listen: listen() })
+        } else if self.server.tls.is_none() && !self.server.allow_plaintext {
+            Err(ConfigError::Plaintext { listen: listen() })
+        } else {
+            Ok(())
         }
-        Ok(())
+    }
+
+    /// Whether plain HTTP is spoken beyond this machine by a server that listens on `address`.
+    pub fn is_plaintext_beyond(&self, address: &SocketAddr) -> bool {
+        self.server.tls.is_none() && is_beyond(address)
     }
 
     /// The keys that were set to something other than their default and that this release does not act on.
@@ -239,6 +266,10 @@ impl Config {
         .filter_map(|(key, changed)| changed.then_some(key))
         .collect()
     }
+}
+
+fn is_beyond(address: &SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
 }
 
 #[cfg(test)]

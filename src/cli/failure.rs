@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::control::Refusal;
+use crate::http::TlsError;
 use crate::store::embedded::OpenError;
 use crate::vault::OpeningError;
 
@@ -36,6 +37,12 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<TlsError> for Failure {
+    fn from(error: TlsError) -> Failure {
         Failure::Failed(error.to_string())
     }
 }

@@ -16,7 +16,7 @@ use crate::cli::{init, output};
 use crate::config::ListenAddress;
 use crate::control::Listener;
 use crate::crypto;
-use crate::http::{self, Metrics, Settings};
+use crate::http::{self, Metrics, Settings, Tls};
 use crate::store::embedded::{Embedded, OpenError};
 use crate::vault::{self, Contents, Opened, OpeningError};
 
@@ -29,16 +29,31 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(start: Start, hardened: &Hardened) -> Result<(), Failure> {
-    // The listener first: where the port is taken, no store is made or opened.
+    // Certificate and listener first: where they cannot be had or the port is taken, no store is made or opened.
+    let tls = load_tls(&start)?;
     let listener = bind(&start)?;
     hardened.report();
     if start.config.has_sample_passphrase() {
         tracing::warn!("the passphrase is the sample, which everyone knows: choose your own for a new store");
     }
+    if let Some(tls) = &tls {
+        warn_of_exposed_key(tls);
+    }
     for key in start.config.without_effect() {
         tracing::warn!(key, "this release does not act on this setting yet");
     }
-    http::block_on(serve(start, hardened, listener))
+    http::block_on(serve(start, hardened, listener, tls))
+}
+
+fn load_tls(start: &Start) -> Result<Option<Tls>, Failure> {
+    let files = start.config.server.tls.as_ref();
+    Ok(files.map(|files| Tls::load(&files.certificate, &files.key)).transpose()?)
+}
+
+fn warn_of_exposed_key(tls: &Tls) {
+    if let Some(key) = tls.exposed_key() {
+        tracing::warn!(key = %key.display(), "the private key is open to every user of this machine");
+    }
 }
 
 fn bind(start: &Start) -> Result<TcpListener, Failure> {
@@ -58,9 +73,20 @@ fn bind(start: &Start) -> Result<TcpListener, Failure> {
     })
 }
 
-async fn serve(mut start: Start, hardened: &Hardened, listener: TcpListener) -> Result<(), Failure> {
+async fn serve(
+    mut start: Start,
+    hardened: &Hardened,
+    listener: TcpListener,
+    tls: Option<Tls>,
+) -> Result<(), Failure> {
+    // From the first moment on: by itself, this signal would end the process.
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("listen to SIGHUP"))?;
     let address = listener.local_addr().map_err(Failure::io("learn the address listened on"))?;
-    let url = format!("http://{address}");
+    if start.config.is_plaintext_beyond(&address) {
+        tracing::warn!("plain HTTP beyond this machine: whoever is on the way reads keys and values");
+    }
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
     let Opened { vault, engine } = match vault::contents(start.dir())? {
         Contents::Store => start.open().await?,
         Contents::Nothing => {
@@ -89,6 +115,7 @@ async fn serve(mut start: Start, hardened: &Hardened, listener: TcpListener) -> 
     let settings = Settings {
         workers,
         connections_per_worker: hardened.connections_per_worker(workers),
+        tls: tls.clone(),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
     };
     let mut server =
@@ -96,10 +123,13 @@ async fn serve(mut start: Start, hardened: &Hardened, listener: TcpListener) -> 
     output::say(&format!("listening on {url}"))?;
     tracing::info!(address = %address, "listening");
 
-    let failed = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        error = server.failed() => Some(error),
+    let failed = loop {
+        tokio::select! {
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
+            _ = hangup.recv() => reload(tls.as_ref()),
+            error = server.failed() => break Some(error),
+        }
     };
     tracing::info!("stopping");
     if failed.is_none() {
@@ -109,6 +139,20 @@ async fn serve(mut start: Start, hardened: &Hardened, listener: TcpListener) -> 
     }
     engine.close().map_err(OpeningError::from)?;
     failed.map_or(Ok(()), |error| Err(Failure::io("go on serving")(error)))
+}
+
+/// Has the certificate and the key read anew. A pair that cannot be used is no reason to stop serving.
+fn reload(tls: Option<&Tls>) {
+    let Some(tls) = tls else {
+        return tracing::info!("SIGHUP: without TLS there is nothing to read anew");
+    };
+    match tls.reload() {
+        Ok(()) => {
+            tracing::info!("the certificate and its key are read anew");
+            warn_of_exposed_key(tls);
+        }
+        Err(error) => tracing::warn!(%error, "the new certificate cannot be used; the former one stays"),
+    }
 }
 
 fn metrics(engine: &Arc<Embedded>) -> Metrics {

@@ -90,12 +90,31 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// A certificate without a key, or the other way round.
+    #[error("{origin}: `{given}` is of no use without `{missing}`")]
+    HalfTls {
+        /// Where the one stands.
+        origin: Origin,
+        /// The one.
+        given: &'static str,
+        /// The other.
+        missing: &'static str,
+    },
     /// The sample passphrase would guard a store that others can reach.
     #[error(
         "refusing to listen on {listen} with the sample passphrase, which everyone knows: \
          set a passphrase of your own, or listen on 127.0.0.1"
     )]
     SamplePassphrase {
+        /// Where the server would listen.
+        listen: ListenAddress,
+    },
+    /// What is sent over a network would be there for anyone on the way.
+    #[error(
+        "refusing to listen on {listen} in plain HTTP: set `server.tls_cert` and `server.tls_key`, listen on 127.0.0.1, \
+         or set `server.allow_plaintext` where something else protects the way"
+    )]
+    Plaintext {
         /// Where the server would listen.
         listen: ListenAddress,
     },

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::address;
 use super::error::Origin;
 use super::source::{Found, Raw, Sources};
-use super::{Config, ConfigError, InvalidDuration, Limits, parse_duration};
+use super::{Config, ConfigError, InvalidDuration, Limits, TlsFiles, parse_duration};
 use crate::crypto::{KdfParameters, Passphrase};
 
 /// More than any passphrase, and less than what a device file would give.
@@ -29,6 +29,8 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     let read = &mut sources;
 
     text(read, "server.listen", address::EXPECTED, &mut config.server.listen)?;
+    config.server.tls = tls_files(read)?;
+    boolean(read, "server.allow_plaintext", &mut config.server.allow_plaintext)?;
     list(read, "server.trusted_proxies", NETWORKS, network, &mut config.server.trusted_proxies)?;
     // The default lies beside the file too.
     config.storage.path = read.directory.join(&config.storage.path);
@@ -147,6 +149,25 @@ fn path(sources: &mut Sources, key: &'static str, into: &mut PathBuf) -> Result<
     let Some(found) = sources.take(key) else { return Ok(()) };
     *into = resolved(found, key, &sources.directory)?.1;
     Ok(())
+}
+
+/// Both, or neither.
+fn tls_files(sources: &mut Sources) -> Result<Option<TlsFiles>, ConfigError> {
+    const CERTIFICATE: &str = "server.tls_cert";
+    const KEY: &str = "server.tls_key";
+    match (sources.take(CERTIFICATE), sources.take(KEY)) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+            certificate: resolved(certificate, CERTIFICATE, &sources.directory)?.1,
+            key: resolved(key, KEY, &sources.directory)?.1,
+        })),
+        (Some(found), None) => {
+            Err(ConfigError::HalfTls { origin: found.origin, given: CERTIFICATE, missing: KEY })
+        }
+        (None, Some(found)) => {
+            Err(ConfigError::HalfTls { origin: found.origin, given: KEY, missing: CERTIFICATE })
+        }
+    }
 }
 
 /// A path of the file is relative to the file; one from a flag or the environment, to where one stands.

@@ -78,13 +78,16 @@ fn an_empty_file_is_all_defaults() {
 
 #[test]
 fn every_key_is_read_from_the_file_and_from_the_environment() {
-    let file = "[server]\nlisten = 'localhost:1'\n\
+    let file = "[server]\nlisten = 'localhost:1'\ntls_cert = '/c'\ntls_key = '/k'\nallow_plaintext = true\n\
         trusted_proxies = ['10.0.0.0/8', '::1']\n[storage]\npath = '/s'\n[encryption]\npassphrase = 'p'\n\
         argon2_memory_kib = 8192\nargon2_passes = 2\n[accounts]\nstrict = true\n[sessions]\nttl = '1h'\n\
         refresh_ttl = '2d'\n[limits]\nmax_value_bytes = 1\nrequests_per_second = 5\n[history]\n\
         keep_versions = 1\n[audit]\nkeep_days = 7\n[log]\nformat = 'json'\nlevel = 'debug'\n";
     let env = [
         ("COFFER_SERVER__LISTEN", "localhost:1"),
+        ("COFFER_SERVER__TLS_CERT", "/c"),
+        ("COFFER_SERVER__TLS_KEY", "/k"),
+        ("COFFER_SERVER__ALLOW_PLAINTEXT", "true"),
         ("COFFER_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
         ("COFFER_STORAGE__PATH", "/s"),
         ("COFFER_ENCRYPTION__PASSPHRASE", "p"),
@@ -102,6 +105,8 @@ fn every_key_is_read_from_the_file_and_from_the_environment() {
     ];
     for config in [load(file, &[]), load("", &env)] {
         assert_eq!(config.server.listen.to_string(), "localhost:1");
+        assert!(config.server.allow_plaintext);
+        assert_eq!(config.server.tls, Some(TlsFiles { certificate: "/c".into(), key: "/k".into() }));
         assert_eq!(
             config.server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["10.0.0.0/8", "::1/128"]
@@ -136,6 +141,25 @@ fn flag_beats_environment_beats_file() {
     check(Overrides::default(), &[], "file:1", place.path("file"));
     check(Overrides::default(), &env, "env:2", "env".into());
     check(flags.clone(), &env, "flag:3", "flag".into());
+}
+
+#[test]
+fn the_files_for_tls_come_together_and_lie_beside_the_configuration() {
+    let place = Place::new("[server]\ntls_cert = 'c'\ntls_key = 'k'");
+    let tls = place.load(Overrides::default(), &[]).unwrap().server.tls.unwrap();
+    assert_eq!((tls.certificate, tls.key), (place.path("c"), place.path("k")));
+    let tls =
+        place.load(Overrides::default(), &[("COFFER_SERVER__TLS_KEY", "k")]).unwrap().server.tls.unwrap();
+    assert_eq!((tls.certificate, tls.key), (place.path("c"), "k".into()));
+    check_error(
+        "[server]\ntls_cert = 'c'",
+        "config.toml:2: `server.tls_cert` is of no use without `server.tls_key`",
+    );
+    check_variable(
+        "COFFER_SERVER__TLS_KEY",
+        "k",
+        "COFFER_SERVER__TLS_KEY: `server.tls_key` is of no use without `server.tls_cert`",
+    );
 }
 
 #[test]
@@ -211,13 +235,33 @@ fn text_that_is_not_unicode_is_a_path_or_a_mistake() {
     assert_eq!(error, "COFFER_ENCRYPTION__PASSPHRASE: `encryption.passphrase` must be UTF-8");
 }
 
+/// Whether a server that is configured so may listen on what `name:1` was looked up to be.
+fn check_listening(server: &str, addresses: &[&str]) -> Result<(), String> {
+    let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+    let config = load(&format!("[server]\nlisten = 'name:1'\n{server}"), &[]);
+    config.check_listening(&addresses).map_err(|error| error.to_string())
+}
+
+#[test]
+fn plain_http_beyond_this_machine_needs_consent() {
+    for loopback in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+        assert_eq!(check_listening("", &[loopback]), Ok(()));
+    }
+    for beyond in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "10.0.0.1:1"] {
+        let addresses = ["127.0.0.1:1", beyond];
+        let error = check_listening("allow_plaintext = false", &addresses).unwrap_err();
+        assert!(error.starts_with("refusing to listen on name:1 in plain HTTP: "), "{error}");
+        assert_eq!(check_listening("allow_plaintext = true", &addresses), Ok(()));
+        assert_eq!(check_listening("tls_cert = 'c'\ntls_key = 'k'", &addresses), Ok(()));
+    }
+}
+
 #[test]
 fn the_sample_passphrase_stays_on_this_machine() {
     // Whatever the name says, what counts is what it was looked up to be.
     let check = |addresses: &[&str], passphrase: &str| {
-        let content = format!("[server]\nlisten = 'name:1'\n[encryption]\npassphrase = '{passphrase}'");
-        let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        load(&content, &[]).check_listening(&addresses).map_err(|error| error.to_string())
+        let server = "allow_plaintext = true";
+        check_listening(&format!("{server}\n[encryption]\npassphrase = '{passphrase}'"), addresses)
     };
     for loopback in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
         assert_eq!(check(&[loopback], Passphrase::SAMPLE), Ok(()));

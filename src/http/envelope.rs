@@ -1,4 +1,5 @@
-//! What every response wears: a request id, the one shape where it is an error, and a line in the log.
+//! What every response wears: a request id, what browsers must know, the one shape where it is an error, and a
+//! line in the log.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpResponse};
 
+use crate::http::browser;
 use crate::http::error::ApiError;
 use crate::http::metrics::Metrics;
 use crate::http::routes::RoutePattern;
@@ -35,12 +37,13 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     }
     let request_id = request_id(request.headers().get(REQUEST_ID));
     let method = request.method().clone();
+    let secure = request.app_config().secure();
     // Handlers and extractors answer their errors with a response that carries the error.
     let Some(answered) = unless_it_panics(next.call(request)).await else {
         tracing::error!(request_id, "a handler panicked");
         let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = error.response(&request_id);
-        dress(response.headers_mut(), &request_id);
+        dress(response.headers_mut(), &request_id, secure);
         let line =
             Line { method: &method, route: "unknown", status: response.status(), request_id: &request_id };
         line.record(metrics.as_ref(), started);
@@ -51,7 +54,7 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
         Some(shaped) => response.into_response(shaped).map_into_right_body(),
         None => response.map_into_left_body(),
     };
-    dress(response.headers_mut(), &request_id);
+    dress(response.headers_mut(), &request_id, secure);
     if traffic.is_some_and(|traffic| traffic.is_stopping()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -61,7 +64,8 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     Ok(response)
 }
 
-fn dress(headers: &mut HeaderMap, request_id: &str) {
+fn dress(headers: &mut HeaderMap, request_id: &str, secure: bool) {
+    browser::protect(headers, secure);
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, value);
     }

@@ -15,12 +15,18 @@ use crate::http::client_address::TrustedProxies;
 use crate::http::envelope::envelope;
 use crate::http::metrics::Metrics;
 use crate::http::routes::configure;
+use crate::http::tls::Tls;
 use crate::http::traffic::Traffic;
 use crate::http::upkeep::Upkeep;
 use crate::vault::Vault;
 
 /// How long a client may take to send a request's head.
 const HEAD_TIME_LIMIT: Duration = Duration::from_secs(5);
+/// How long a client may take for the handshake of TLS, before that.
+const HANDSHAKE_TIME_LIMIT: Duration = Duration::from_secs(5);
+/// How many handshakes of TLS a thread has under way before it accepts no more: as many as the framework
+/// lets a thread have connections, so that slow ones keep nobody out who would be let in without TLS.
+const MAX_HANDSHAKES: usize = 25_600;
 /// How long an idle connection is kept: longer than the clients and proxies in common use keep it, so that
 /// they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -39,6 +45,8 @@ pub struct Settings {
     pub workers: usize,
     /// How many connections each of them has at most; the next ones wait to be accepted.
     pub connections_per_worker: usize,
+    /// What is shown to clients that speak TLS; none: they speak plain HTTP.
+    pub tls: Option<Tls>,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -65,6 +73,7 @@ pub fn serve(
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
     let traffic = Data::new(Traffic::default());
+    let tls = settings.tls.map(|tls| tls.server_config()).transpose().map_err(io::Error::other)?;
     let trusted = Data::new(TrustedProxies(settings.trusted_proxies));
     let shared = traffic.clone();
     let mut server = HttpServer::new(move || {
@@ -79,11 +88,16 @@ pub fn serve(
     .workers(settings.workers)
     .max_connections(settings.connections_per_worker.max(1))
     .client_request_timeout(HEAD_TIME_LIMIT)
+    .tls_handshake_timeout(HANDSHAKE_TIME_LIMIT)
+    .max_connection_rate(MAX_HANDSHAKES)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_TIME_LIMIT.as_secs())
     .disable_signals();
     for listener in listeners {
-        server = server.listen(listener)?;
+        server = match &tls {
+            Some(tls) => server.listen_rustls_0_23(listener, tls.clone())?,
+            None => server.listen(listener)?,
+        };
     }
     let server = server.run();
     let handle = server.handle();

@@ -19,9 +19,10 @@ const IMPORTS: [(&str, &[&str]); 9] = [
 ];
 
 /// What only the files under these places may say.
-const ONLY: [(&str, &[&str]); 4] = [
+const ONLY: [(&str, &[&str]); 5] = [
     (r"\bsled::", &["store/embedded/"]),
     (r"\bactix", &["http/"]),
+    (r"\brustls::", &["http/tls.rs"]),
     (r"\bchacha20poly1305\b|\bargon2(::|\s*=)", &["crypto/"]),
     (r"\be?print(ln)?!|\bstd(out|err)\(\)", &["cli/", "telemetry"]),
 ];

@@ -6,6 +6,7 @@
 
 mod admin;
 mod architecture;
+mod browsers;
 mod cli;
 mod concurrency;
 mod credentials;
@@ -20,3 +21,4 @@ mod permissions;
 mod secrets;
 mod service;
 mod support;
+mod tls;

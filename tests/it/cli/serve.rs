@@ -243,8 +243,8 @@ fn the_sample_passphrase_stays_on_loopback() {
     let log = server.ended().stderr;
     assert!(log.contains(" WARN ") && log.contains("the passphrase is the sample"), "{log}");
     let own = Store::new();
-    let server = Server::spawn(&own, own.command(["serve", "--listen", "0.0.0.0:0"]));
-    drop(server);
+    own.configure(&Config::new().set("server", "allow_plaintext", "true"));
+    drop(Server::spawn(&own, own.command(["serve", "--listen", "0.0.0.0:0"])));
 }
 
 #[test]

@@ -187,19 +187,34 @@ impl Request {
     }
 }
 
+/// What a connection runs over: bare, or under TLS.
+pub(crate) trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
 /// A connection that stays open for several requests.
 pub(crate) struct Connection {
     address: SocketAddr,
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Box<dyn Stream>>,
 }
 
 impl Connection {
     /// Connects.
     pub(crate) fn open(address: SocketAddr) -> io::Result<Connection> {
+        Ok(Connection::over(address, Connection::dial(address)?))
+    }
+
+    /// A stream with the settings of every connection.
+    pub(crate) fn dial(address: SocketAddr) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Connection { address, reader: BufReader::new(stream) })
+        Ok(stream)
+    }
+
+    /// A connection over a stream that leads to `address`.
+    pub(crate) fn over(address: SocketAddr, stream: impl Stream + 'static) -> Connection {
+        Connection { address, reader: BufReader::new(Box::new(stream)) }
     }
 
     /// Sends a request, reads its answer, and checks it against the served description.
@@ -217,7 +232,8 @@ impl Connection {
 
     /// Sends bytes as they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.reader.get_mut().write_all(bytes)
+        self.reader.get_mut().write_all(bytes)?;
+        self.reader.get_mut().flush()
     }
 
     /// Reads one answer to a request by `method`.

@@ -10,6 +10,7 @@ mod response;
 mod server;
 mod shape;
 mod store;
+mod tls;
 
 pub(crate) use command::{command, finish};
 pub(crate) use config::{Config, PASSPHRASE};
@@ -18,6 +19,7 @@ pub(crate) use response::Response;
 pub(crate) use server::Server;
 pub(crate) use shape::{check_fields, check_id, check_page, check_time};
 pub(crate) use store::Store;
+pub(crate) use tls::{Identity, trusting};
 
 use std::time::{Duration, Instant};
 

@@ -53,7 +53,8 @@ impl Server {
         let address = loop {
             match listening.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
                 Ok(line) => {
-                    if let Some(address) = line.trim_end().strip_prefix("listening on http://") {
+                    let url = line.trim_end().strip_prefix("listening on ");
+                    if let Some((_, address)) = url.and_then(|url| url.split_once("://")) {
                         break address.parse().unwrap_or_else(|_| panic!("no address: {line}"));
                     }
                 }
