@@ -16,7 +16,7 @@ use crate::cli::{init, output};
 use crate::config::ListenAddress;
 use crate::control::Listener;
 use crate::crypto;
-use crate::http::{self, Metrics, Settings, Tls};
+use crate::http::{self, Metrics, RequestRate, Settings, Tls};
 use crate::store::embedded::{Embedded, OpenError};
 use crate::vault::{self, Contents, Opened, OpeningError};
 
@@ -112,10 +112,12 @@ async fn serve(
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;
     let workers = thread::available_parallelism().map_or(1, usize::from);
+    let limits = &start.config.limits;
     let settings = Settings {
         workers,
         connections_per_worker: hardened.connections_per_worker(workers),
         tls: tls.clone(),
+        request_rate: RequestRate::new(limits.requests_per_second, limits.burst),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
     };
     let mut server =

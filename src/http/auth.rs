@@ -9,10 +9,11 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::http::error::{ApiError, Code};
+use crate::http::limits;
 use crate::http::query::Query;
 use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Precondition, SubjectIds, Tags, Vault};
 
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("environment");
 /// Some proxies drop header names with underscores, so there are two spellings.
 const LINKED_ACCOUNT_ID: [HeaderName; 2] =
@@ -77,6 +78,10 @@ fn vault(request: &HttpRequest) -> Result<&Vault, ApiError> {
 }
 
 async fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
+    limits::settle(request, check_credential(request).await)
+}
+
+async fn check_credential(request: &HttpRequest) -> Result<Caller, ApiError> {
     let mut keys = request.headers().get_all(API_KEY);
     match (keys.next(), keys.next()) {
         (Some(key), None) => {

@@ -18,6 +18,7 @@ use actix_web::{Error, HttpResponse};
 
 use crate::http::browser;
 use crate::http::error::ApiError;
+use crate::http::limits;
 use crate::http::metrics::Metrics;
 use crate::http::routes::RoutePattern;
 use crate::http::traffic::Traffic;
@@ -29,39 +30,85 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
-    let started = Instant::now();
-    let metrics = request.app_data::<Data<Metrics>>().cloned();
-    let traffic = request.app_data::<Data<Traffic>>().cloned();
-    if let Some(traffic) = &traffic {
-        traffic.begin();
+    let arrival = Arrival::of(&request);
+    if let Err(error) = limits::admit(&request) {
+        let refused = request.into_response(error.response(&arrival.request_id));
+        return Ok(arrival.answered(refused.map_into_right_body()));
     }
-    let request_id = request_id(request.headers().get(REQUEST_ID));
-    let method = request.method().clone();
-    let secure = request.app_config().secure();
     // Handlers and extractors answer their errors with a response that carries the error.
     let Some(answered) = unless_it_panics(next.call(request)).await else {
+        let request_id = &arrival.request_id;
         tracing::error!(request_id, "a handler panicked");
         let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = error.response(&request_id);
-        dress(response.headers_mut(), &request_id, secure);
-        let line =
-            Line { method: &method, route: "unknown", status: response.status(), request_id: &request_id };
-        line.record(metrics.as_ref(), started);
+        let mut response = error.response(request_id);
+        dress(response.headers_mut(), request_id, arrival.secure);
+        arrival.record("unknown", response.status());
         return Err(InternalError::from_response(error, response).into());
     };
     let response = answered?;
-    let mut response = match response.response().error().map(|error| error_response(error, &request_id)) {
+    let shaped = response.response().error().map(|error| error_response(error, &arrival.request_id));
+    Ok(arrival.answered(match shaped {
         Some(shaped) => response.into_response(shaped).map_into_right_body(),
         None => response.map_into_left_body(),
-    };
-    dress(response.headers_mut(), &request_id, secure);
-    if traffic.is_some_and(|traffic| traffic.is_stopping()) {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }))
+}
+
+/// A request that has arrived: what is needed of it when it is answered.
+struct Arrival {
+    started: Instant,
+    metrics: Option<Data<Metrics>>,
+    traffic: Option<Data<Traffic>>,
+    request_id: String,
+    method: Method,
+    secure: bool,
+}
+
+impl Arrival {
+    fn of(request: &ServiceRequest) -> Arrival {
+        let started = Instant::now();
+        let traffic = request.app_data::<Data<Traffic>>().cloned();
+        if let Some(traffic) = &traffic {
+            traffic.begin();
+        }
+        Arrival {
+            started,
+            metrics: request.app_data::<Data<Metrics>>().cloned(),
+            traffic,
+            request_id: request_id(request.headers().get(REQUEST_ID)),
+            method: request.method().clone(),
+            secure: request.app_config().secure(),
+        }
     }
-    let route = response.request().app_data::<RoutePattern>().map_or("unknown", |pattern| pattern.0);
-    let line = Line { method: &method, route, status: response.status(), request_id: &request_id };
-    line.record(metrics.as_ref(), started);
-    Ok(response)
+
+    /// The response as it is sent.
+    fn answered<B>(&self, response: ServiceResponse<B>) -> ServiceResponse<B> {
+        let (request, mut response) = response.into_parts();
+        dress(response.headers_mut(), &self.request_id, self.secure);
+        limits::tell(&request, response.headers_mut());
+        if self.traffic.as_ref().is_some_and(|traffic| traffic.is_stopping()) {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        let route = request.app_data::<RoutePattern>().map_or("unknown", |pattern| pattern.0);
+        self.record(route, response.status());
+        ServiceResponse::new(request, response)
+    }
+
+    /// Counts and logs the request. Never the path, which has ids in it, nor the query.
+    fn record(&self, route: &'static str, status: StatusCode) {
+        let took = self.started.elapsed();
+        if let Some(metrics) = &self.metrics {
+            metrics.request(&self.method, route, status.as_u16(), took);
+        }
+        tracing::info!(
+            target: "coffer::access",
+            method = %self.method,
+            route,
+            status = status.as_u16(),
+            duration_us = took.as_micros() as u64,
+            request_id = self.request_id,
+            "request"
+        );
+    }
 }
 
 fn dress(headers: &mut HeaderMap, request_id: &str, secure: bool) {
@@ -108,32 +155,6 @@ fn request_id(sent: Option<&HeaderValue>) -> String {
     match sent.and_then(|value| value.to_str().ok()).filter(usable) {
         Some(text) => text.into(),
         None => format!("{:016x}", getrandom::u64().unwrap_or_default()),
-    }
-}
-
-/// What is told of a request. Never the path, which has ids in it, nor the query.
-struct Line<'a> {
-    method: &'a Method,
-    route: &'static str,
-    status: StatusCode,
-    request_id: &'a str,
-}
-
-impl Line<'_> {
-    fn record(&self, metrics: Option<&Data<Metrics>>, started: Instant) {
-        let took = started.elapsed();
-        if let Some(metrics) = metrics {
-            metrics.request(self.method, self.route, self.status.as_u16(), took);
-        }
-        tracing::info!(
-            target: "coffer::access",
-            method = %self.method,
-            route = self.route,
-            status = self.status.as_u16(),
-            duration_us = took.as_micros() as u64,
-            request_id = self.request_id,
-            "request"
-        );
     }
 }
 

@@ -13,6 +13,7 @@ mod docs;
 mod docs_page;
 mod envelope;
 mod error;
+mod limits;
 mod metrics;
 mod query;
 mod routes;
@@ -24,6 +25,7 @@ mod traffic;
 mod upkeep;
 mod values;
 
+pub use limits::RequestRate;
 pub use metrics::Metrics;
 pub use routes::routes;
 pub use server::{Server, Settings, block_on, serve};

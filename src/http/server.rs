@@ -13,6 +13,7 @@ use ipnet::IpNet;
 
 use crate::http::client_address::TrustedProxies;
 use crate::http::envelope::envelope;
+use crate::http::limits::{Limits, RequestRate};
 use crate::http::metrics::Metrics;
 use crate::http::routes::configure;
 use crate::http::tls::Tls;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub connections_per_worker: usize,
     /// What is shown to clients that speak TLS; none: they speak plain HTTP.
     pub tls: Option<Tls>,
+    /// How often each client may ask; none: as often as it likes.
+    pub request_rate: Option<RequestRate>,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -69,7 +72,8 @@ pub fn serve(
     metrics: Metrics,
     settings: Settings,
 ) -> io::Result<Server> {
-    let upkeep = Upkeep::begin(vault.clone());
+    let limits = Data::new(Limits::new(settings.request_rate));
+    let upkeep = Upkeep::begin(vault.clone(), limits.clone());
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
     let traffic = Data::new(Traffic::default());
@@ -82,6 +86,7 @@ pub fn serve(
             .app_data(metrics.clone())
             .app_data(shared.clone())
             .app_data(trusted.clone())
+            .app_data(limits.clone())
             .wrap(from_fn(envelope))
             .configure(configure)
     })
