@@ -33,6 +33,7 @@ pub const KEYS: &[&str] = &[
     "server.tls_key",
     "server.allow_plaintext",
     "server.trusted_proxies",
+    "cors.allowed_origins",
     "storage.path",
     "encryption.passphrase",
     "encryption.passphrase_file",
@@ -64,6 +65,8 @@ pub struct Overrides {
 pub struct Config {
     /// `[server]`.
     pub server: Server,
+    /// `[cors]`.
+    pub cors: Cors,
     /// `[storage]`.
     pub storage: Storage,
     /// `[encryption]`.
@@ -102,6 +105,13 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// `server.tls_key`.
     pub key: PathBuf,
+}
+
+/// `[cors]`.
+#[derive(Debug, Default)]
+pub struct Cors {
+    /// The origins whose pages may read answers, each as browsers write it: `https://app.example.com`.
+    pub allowed_origins: Vec<String>,
 }
 
 /// `[storage]`.

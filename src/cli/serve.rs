@@ -119,6 +119,7 @@ async fn serve(
         tls: tls.clone(),
         request_rate: RequestRate::new(limits.requests_per_second, limits.burst),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
+        allowed_origins: start.config.cors.allowed_origins.clone(),
     };
     let mut server =
         http::serve(vec![listener], vault, metrics(&engine), settings).map_err(Failure::io("serve"))?;

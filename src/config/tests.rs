@@ -88,7 +88,7 @@ fn a_burst_is_twice_the_rate_unless_it_is_set() {
 #[test]
 fn every_key_is_read_from_the_file_and_from_the_environment() {
     let file = "[server]\nlisten = 'localhost:1'\ntls_cert = '/c'\ntls_key = '/k'\nallow_plaintext = true\n\
-        trusted_proxies = ['10.0.0.0/8', '::1']\n[storage]\npath = '/s'\n[encryption]\npassphrase = 'p'\n\
+        trusted_proxies = ['10.0.0.0/8', '::1']\n[cors]\nallowed_origins = ['https://a.b', 'http://localhost:3000']\n[storage]\npath = '/s'\n[encryption]\npassphrase = 'p'\n\
         argon2_memory_kib = 8192\nargon2_passes = 2\n[accounts]\nstrict = true\n[sessions]\nttl = '1h'\n\
         refresh_ttl = '2d'\n[limits]\nmax_value_bytes = 1\nrequests_per_second = 5\nburst = 7\n[history]\n\
         keep_versions = 1\n[audit]\nkeep_days = 7\n[log]\nformat = 'json'\nlevel = 'debug'\n";
@@ -98,6 +98,7 @@ fn every_key_is_read_from_the_file_and_from_the_environment() {
         ("COFFER_SERVER__TLS_KEY", "/k"),
         ("COFFER_SERVER__ALLOW_PLAINTEXT", "true"),
         ("COFFER_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
+        ("COFFER_CORS__ALLOWED_ORIGINS", "https://a.b,http://localhost:3000"),
         ("COFFER_STORAGE__PATH", "/s"),
         ("COFFER_ENCRYPTION__PASSPHRASE", "p"),
         ("COFFER_ENCRYPTION__ARGON2_MEMORY_KIB", "8192"),
@@ -121,6 +122,7 @@ fn every_key_is_read_from_the_file_and_from_the_environment() {
             config.server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["10.0.0.0/8", "::1/128"]
         );
+        assert_eq!(config.cors.allowed_origins, ["https://a.b", "http://localhost:3000"]);
         assert_eq!(config.storage.path, Path::new("/s"));
         assert!(is_passphrase(&config, "p"));
         assert_eq!(config.encryption.kdf, KdfParameters { memory_kib: 8192, passes: 2, lanes: 1 });

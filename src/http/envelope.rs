@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -17,9 +18,11 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpResponse};
 
 use crate::http::browser;
+use crate::http::cors::Crossing;
 use crate::http::error::ApiError;
 use crate::http::limits;
 use crate::http::metrics::Metrics;
+use crate::http::quiet::Connection;
 use crate::http::routes::RoutePattern;
 use crate::http::traffic::Traffic;
 
@@ -30,96 +33,76 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
-    let arrival = Arrival::of(&request);
-    if let Err(error) = limits::admit(&request) {
-        let refused = request.into_response(error.response(&arrival.request_id));
-        return Ok(arrival.answered(refused.map_into_right_body()));
+    let started = Instant::now();
+    let metrics = request.app_data::<Data<Metrics>>().cloned();
+    let traffic = request.app_data::<Data<Traffic>>().cloned();
+    if let Some(traffic) = &traffic {
+        traffic.begin();
     }
-    // Handlers and extractors answer their errors with a response that carries the error.
-    let Some(answered) = unless_it_panics(next.call(request)).await else {
-        let request_id = &arrival.request_id;
-        tracing::error!(request_id, "a handler panicked");
-        let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = error.response(request_id);
-        dress(response.headers_mut(), request_id, arrival.secure);
-        arrival.record("unknown", response.status());
-        return Err(InternalError::from_response(error, response).into());
+    let _asking = request.conn_data::<Rc<Connection>>().map(Connection::ask);
+    let request_id = request_id(request.headers().get(REQUEST_ID));
+    let method = request.method().clone();
+    let (secure, crossing) = (request.app_config().secure(), Crossing::of(&request));
+    let preflight = crossing.as_ref().and_then(|crossing| crossing.preflight(&request));
+    let unmatched = if preflight.is_some() { "preflight" } else { "unknown" };
+    let dress = Dress { request_id: &request_id, secure, crossing };
+    // A preflight is not counted: the request that it asks for is.
+    let at_once =
+        preflight.or_else(|| limits::admit(&request).err().map(|error| error.response(&request_id)));
+    let mut response = match at_once {
+        Some(response) => request.into_response(response).map_into_right_body(),
+        None => {
+            // Handlers and extractors answer their errors with a response that carries the error.
+            let Some(answered) = unless_it_panics(next.call(request)).await else {
+                tracing::error!(request_id, "a handler panicked");
+                let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
+                let mut response = error.response(&request_id);
+                dress.put_on(response.headers_mut());
+                let status = response.status();
+                let line = Line { method: &method, route: unmatched, status, request_id: &request_id };
+                line.record(metrics.as_ref(), started);
+                return Err(InternalError::from_response(error, response).into());
+            };
+            let response = answered?;
+            match response.response().error().map(|error| error_response(error, &request_id)) {
+                Some(shaped) => response.into_response(shaped).map_into_right_body(),
+                None => response.map_into_left_body(),
+            }
+        }
     };
-    let response = answered?;
-    let shaped = response.response().error().map(|error| error_response(error, &arrival.request_id));
-    Ok(arrival.answered(match shaped {
-        Some(shaped) => response.into_response(shaped).map_into_right_body(),
-        None => response.map_into_left_body(),
-    }))
+    dress.put_on(response.headers_mut());
+    limits::tell(&mut response);
+    if traffic.is_some_and(|traffic| traffic.is_stopping()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    let route = response.request().app_data::<RoutePattern>().map_or(unmatched, |pattern| pattern.0);
+    let line = Line { method: &method, route, status: response.status(), request_id: &request_id };
+    line.record(metrics.as_ref(), started);
+    Ok(response)
 }
 
-/// A request that has arrived: what is needed of it when it is answered.
-struct Arrival {
-    started: Instant,
-    metrics: Option<Data<Metrics>>,
-    traffic: Option<Data<Traffic>>,
-    request_id: String,
-    method: Method,
+/// The headers that every response to a request has, whatever it says.
+struct Dress<'a> {
+    request_id: &'a str,
+    /// Whether it came under TLS.
     secure: bool,
+    crossing: Option<Crossing>,
 }
 
-impl Arrival {
-    fn of(request: &ServiceRequest) -> Arrival {
-        let started = Instant::now();
-        let traffic = request.app_data::<Data<Traffic>>().cloned();
-        if let Some(traffic) = &traffic {
-            traffic.begin();
+impl Dress<'_> {
+    fn put_on(&self, headers: &mut HeaderMap) {
+        browser::protect(headers, self.secure);
+        if let Some(crossing) = &self.crossing {
+            crossing.admit(headers);
         }
-        Arrival {
-            started,
-            metrics: request.app_data::<Data<Metrics>>().cloned(),
-            traffic,
-            request_id: request_id(request.headers().get(REQUEST_ID)),
-            method: request.method().clone(),
-            secure: request.app_config().secure(),
+        if let Ok(value) = HeaderValue::from_str(self.request_id) {
+            headers.insert(REQUEST_ID, value);
         }
-    }
-
-    /// The response as it is sent.
-    fn answered<B>(&self, response: ServiceResponse<B>) -> ServiceResponse<B> {
-        let (request, mut response) = response.into_parts();
-        dress(response.headers_mut(), &self.request_id, self.secure);
-        limits::tell(&request, response.headers_mut());
-        if self.traffic.as_ref().is_some_and(|traffic| traffic.is_stopping()) {
-            response.head_mut().set_connection_type(ConnectionType::Close);
+        // The credential is no `Authorization` header, so a shared cache does not know that an answer is for
+        // one caller only.
+        if !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        let route = request.app_data::<RoutePattern>().map_or("unknown", |pattern| pattern.0);
-        self.record(route, response.status());
-        ServiceResponse::new(request, response)
-    }
-
-    /// Counts and logs the request. Never the path, which has ids in it, nor the query.
-    fn record(&self, route: &'static str, status: StatusCode) {
-        let took = self.started.elapsed();
-        if let Some(metrics) = &self.metrics {
-            metrics.request(&self.method, route, status.as_u16(), took);
-        }
-        tracing::info!(
-            target: "coffer::access",
-            method = %self.method,
-            route,
-            status = status.as_u16(),
-            duration_us = took.as_micros() as u64,
-            request_id = self.request_id,
-            "request"
-        );
-    }
-}
-
-fn dress(headers: &mut HeaderMap, request_id: &str, secure: bool) {
-    browser::protect(headers, secure);
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert(REQUEST_ID, value);
-    }
-    // The credential is no `Authorization` header, so a shared cache does not know that an answer is for
-    // one caller only.
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
@@ -155,6 +138,32 @@ fn request_id(sent: Option<&HeaderValue>) -> String {
     match sent.and_then(|value| value.to_str().ok()).filter(usable) {
         Some(text) => text.into(),
         None => format!("{:016x}", getrandom::u64().unwrap_or_default()),
+    }
+}
+
+/// What is told of a request. Never the path, which has ids in it, nor the query.
+struct Line<'a> {
+    method: &'a Method,
+    route: &'static str,
+    status: StatusCode,
+    request_id: &'a str,
+}
+
+impl Line<'_> {
+    fn record(&self, metrics: Option<&Data<Metrics>>, started: Instant) {
+        let took = started.elapsed();
+        if let Some(metrics) = metrics {
+            metrics.request(self.method, self.route, self.status.as_u16(), took);
+        }
+        tracing::info!(
+            target: "coffer::access",
+            method = %self.method,
+            route = self.route,
+            status = self.status.as_u16(),
+            duration_us = took.as_micros() as u64,
+            request_id = self.request_id,
+            "request"
+        );
     }
 }
 

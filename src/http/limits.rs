@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use actix_web::dev::ServiceRequest;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
@@ -192,10 +192,11 @@ pub(super) fn settle<T>(request: &HttpRequest, checked: Result<T, ApiError>) -> 
     }
 }
 
-/// Tells the sender of `request` how it stands, where it is limited.
-pub(super) fn tell(request: &HttpRequest, headers: &mut HeaderMap) {
-    let noted = request.extensions();
-    if let Some(standing) = noted.get::<Standing>() {
+/// Tells the sender of a request how it stands, where it is limited.
+pub(super) fn tell<B>(response: &mut ServiceResponse<B>) {
+    let standing = response.request().extensions().get::<Standing>().copied();
+    if let Some(standing) = standing {
+        let headers = response.headers_mut();
         headers.insert(LIMIT, HeaderValue::from(standing.burst));
         headers.insert(REMAINING, HeaderValue::from(standing.remaining));
         headers.insert(RESET, HeaderValue::from(standing.reset));
@@ -225,6 +226,7 @@ fn note(request: &HttpRequest, refusal: Refusal) {
 mod tests {
     use std::net::SocketAddr;
 
+    use actix_web::HttpResponse;
     use actix_web::test::TestRequest;
 
     use super::*;
@@ -300,8 +302,8 @@ mod tests {
         for _ in 0..1_000 {
             assert!(admit(&request).is_ok() && settle(request.request(), Ok(())).is_ok());
         }
-        let mut headers = HeaderMap::new();
-        tell(request.request(), &mut headers);
-        assert!(headers.is_empty());
+        let mut response = request.into_response(HttpResponse::Ok().finish());
+        tell(&mut response);
+        assert!(response.headers().is_empty());
     }
 }

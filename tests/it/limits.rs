@@ -1,8 +1,10 @@
 //! Slow and eager clients.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Config, Connection, Response, Server};
+use crate::support::{Connection, Server, Store, trusting};
 
 #[test]
 fn without_a_limit_nobody_is_refused() {
@@ -29,6 +31,21 @@ fn headers_that_do_not_come_end_the_connection() {
 }
 
 #[test]
+fn a_later_head_that_does_not_come_ends_the_connection_as_if_it_were_idle() {
+    let server = Server::start();
+    let mut connection = Connection::open(server.address()).unwrap();
+    connection.exchange(&server.test().get("/env/definitions")).unwrap().ok();
+    let start = Instant::now();
+    let mut taken = start.elapsed();
+    // Longer than what an idle connection has: each byte is a sign of life.
+    while taken < Duration::from_secs(100) && connection.write(b"G").is_ok() {
+        std::thread::sleep(Duration::from_secs(1));
+        taken = start.elapsed();
+    }
+    assert!((Duration::from_secs(60)..Duration::from_secs(90)).contains(&taken), "{taken:?}");
+}
+
+#[test]
 fn a_body_that_does_not_come_times_out() {
     let server = Server::start();
     let mut connection = Connection::open(server.address()).unwrap();
@@ -43,101 +60,79 @@ fn a_body_that_does_not_come_times_out() {
     assert!((Duration::from_secs(20)..Duration::from_secs(45)).contains(&taken), "{taken:?}");
 }
 
-/// A server with limits, before which this machine is a trusted proxy: so each test has addresses of its own.
-fn limited(per_second: &str, burst: &str) -> Server {
-    let config = Config::new()
-        .set("server", "trusted_proxies", "[\"127.0.0.1\"]")
-        .set("limits", "requests_per_second", per_second)
-        .set("limits", "burst", burst);
-    Server::start_with(&config)
-}
+/// How many clients are slow at once.
+const SLOW: usize = 200;
 
-fn from(client: &Client, address: &str) -> Client {
-    client.with("x-forwarded-for", address)
-}
-
-fn number(response: &Response, header: &str) -> u64 {
-    let text = response.header(header).unwrap_or_else(|| panic!("no {header}: {response:?}"));
-    text.parse().unwrap_or_else(|_| panic!("{header}: {text}"))
-}
-
-#[test]
-fn an_address_that_asks_too_often_waits_its_turn() {
-    let server = limited("1", "3");
-    let client = from(&server.test(), "192.0.2.1");
-    let ask = || client.get("/env/definitions").send();
+/// Opens connections that send one byte of `bytes` each second, and checks that others are answered meanwhile
+/// and that each slow one is closed within `limit`.
+fn check_slow_ones_hinder_nobody(server: &Server, bytes: &[u8], limit: Duration, healthy: impl Fn()) {
     let start = Instant::now();
-    for remaining in [2, 1, 0] {
-        let response = ask();
-        response.ok();
-        assert_eq!(number(&response, "ratelimit-limit"), 3);
-        if start.elapsed() < Duration::from_secs(1) {
-            assert_eq!(number(&response, "ratelimit-remaining"), remaining);
-            assert_eq!(number(&response, "ratelimit-reset"), 3 - remaining);
+    let mut slow: Vec<TcpStream> = (0..SLOW).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
+    slow.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
+    let mut bytes = bytes.iter();
+    let (mut last, mut slowest) = (None::<Instant>, Duration::ZERO);
+    while !slow.is_empty() {
+        assert!(start.elapsed() < limit, "{} are still open after {limit:?}", slow.len());
+        if last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1)) {
+            let byte = *bytes.next().expect("enough bytes");
+            slow.retain_mut(|stream| stream.write(&[byte]).is_ok());
+            last = Some(Instant::now());
         }
+        slow.retain_mut(is_open);
+        let asked = Instant::now();
+        healthy();
+        slowest = slowest.max(asked.elapsed());
+        std::thread::sleep(Duration::from_millis(20));
     }
-    let refused = std::iter::repeat_with(ask).take(20).find(|response| response.status == 429).unwrap();
-    refused.error(429, "TOO_MANY_REQUESTS");
-    assert_eq!(number(&refused, "retry-after"), 1);
-    assert_eq!(number(&refused, "ratelimit-reset"), 1);
-    assert_eq!(number(&refused, "ratelimit-remaining"), 0);
+    assert!(slowest < Duration::from_secs(1), "someone waited {slowest:?}");
+    assert!(start.elapsed() > Duration::from_secs(3), "they were cut before their time");
+}
 
-    let other = from(&server.production(), "192.0.2.2");
-    other.get("/env/definitions").send().ok();
-    for target in ["/healthz", "/readyz", "/metrics"] {
-        for _ in 0..10 {
-            let response = client.at("GET", target).send();
-            assert_eq!((response.status, response.header("ratelimit-limit")), (200, None), "{target}");
+/// Whether the server has not closed; what it says before it does is read away.
+fn is_open(stream: &mut TcpStream) -> bool {
+    loop {
+        match stream.read(&mut [0; 256]) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
         }
     }
-    for target in ["/docs", "/nowhere"] {
-        let status = || client.at("GET", target).send().status;
-        assert!(std::iter::repeat_with(status).take(20).any(|status| status == 429), "{target}");
-    }
-    let metrics = server.anonymous().at("GET", "/metrics").send().text();
-    assert!(metrics.contains("coffer_http_refused_total{by=\"address\"}"), "{metrics}");
-    std::thread::sleep(Duration::from_millis(1_100));
-    ask().ok();
 }
 
 #[test]
-fn a_credential_that_is_used_too_often_waits_its_turn_wherever_it_is_used() {
-    let server = limited("1", "3");
-    let by = |client: &Client, host: usize| {
-        from(client, &format!("192.0.2.{host}")).get("/env/definitions").send()
-    };
-    for host in 0..3 {
-        by(&server.test(), host).ok();
-    }
-    let refused =
-        (3..20).map(|host| by(&server.test(), host)).find(|response| response.status == 429).unwrap();
-    refused.error(429, "TOO_MANY_REQUESTS");
-    assert_eq!((number(&refused, "retry-after"), number(&refused, "ratelimit-remaining")), (1, 0));
-    by(&server.production(), 3).ok();
-    let metrics = server.anonymous().at("GET", "/metrics").send().text();
-    assert!(metrics.contains("coffer_http_refused_total{by=\"credential\"}"), "{metrics}");
-}
-
-#[test]
-fn wrong_credentials_slow_their_address_down_and_refuse_no_right_one() {
+fn slow_heads_hinder_nobody_and_are_cut() {
     let server = Server::start();
-    let wrong =
-        |name: &str, value: &str| server.anonymous().get("/env/definitions").header(name, value).send();
-    for number in 0..20 {
-        wrong("x-api-key", &format!("tk_{number}")).error(401, "INVALID_CREDENTIALS");
+    check_slow_ones_hinder_nobody(&server, b"GET /healthz HTTP/1.1\r\n", Duration::from_secs(12), || {
+        server.test().get("/env/definitions").send().ok();
+    });
+}
+
+#[test]
+fn slow_handshakes_hinder_nobody_and_are_cut() {
+    let (store, identity) = Store::under_tls();
+    let server = store.serve();
+    let client = trusting(&identity, rustls::ALL_VERSIONS);
+    // The beginning of a handshake's first record, which is longer than what will ever come.
+    let mut hello = vec![0x16, 3, 1, 1, 0, 1, 0, 0, 0xfc, 3, 3];
+    hello.resize(32, 0);
+    check_slow_ones_hinder_nobody(&server, &hello, Duration::from_secs(12), || {
+        let mut connection = Connection::secure(server.address(), &client).unwrap();
+        connection.write(&server.test().get("/env/definitions").encode()).unwrap();
+        connection.read("GET").unwrap().ok();
+    });
+}
+
+#[test]
+fn slow_heads_under_tls_are_cut() {
+    let (store, identity) = Store::under_tls();
+    let server = store.serve();
+    let mut connection =
+        Connection::secure(server.address(), &trusting(&identity, rustls::ALL_VERSIONS)).unwrap();
+    connection.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n").unwrap();
+    let start = Instant::now();
+    if let Ok(response) = connection.read("GET") {
+        assert_eq!(response.status, 408);
     }
-    let noise = || wrong("authorization", "Bearer x");
-    let refused = std::iter::repeat_with(noise).take(100).find(|response| response.status != 401).unwrap();
-    refused.error(429, "TOO_MANY_REQUESTS");
-    assert_eq!(number(&refused, "retry-after"), 1);
-    assert_eq!(refused.header("ratelimit-limit"), None, "there is no limit on requests");
-    server.test().get("/env/definitions").send().ok();
-    for _ in 0..30 {
-        server.anonymous().get("/env/definitions").send().error(401, "INVALID_CREDENTIALS");
-    }
-    let metrics = server.anonymous().at("GET", "/metrics").send().text();
-    assert!(metrics.contains("coffer_http_refused_total{by=\"wrong_credential\"}"), "{metrics}");
-    assert!(!metrics.contains("127.0.0.1"), "{metrics}");
-    std::thread::sleep(Duration::from_millis(1_100));
-    noise().error(401, "INVALID_TOKEN");
+    let taken = start.elapsed();
+    assert!((Duration::from_secs(3)..Duration::from_secs(12)).contains(&taken), "{taken:?}");
 }

@@ -18,6 +18,7 @@ mod isolation;
 mod limits;
 mod paging;
 mod permissions;
+mod rates;
 mod secrets;
 mod service;
 mod support;
