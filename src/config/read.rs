@@ -50,6 +50,8 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     let limits = &mut config.limits;
     number(read, "limits.max_value_bytes", 1..=Limits::MAX_VALUE_BYTES_CAP, &mut limits.max_value_bytes)?;
     number(read, "limits.requests_per_second", 0..=1_000_000, &mut limits.requests_per_second)?;
+    limits.burst = (2 * limits.requests_per_second).max(1);
+    number(read, "limits.burst", 1..=2_000_000, &mut limits.burst)?;
     number(read, "history.keep_versions", 1..=10_000, &mut config.history.keep_versions)?;
     number(read, "audit.keep_days", 1..=36_500, &mut config.audit.keep_days)?;
     text(read, "log.format", "text or json", &mut config.log.format)?;

@@ -20,6 +20,7 @@ use actix_web::{Error, HttpResponse};
 use crate::http::browser;
 use crate::http::cors::Crossing;
 use crate::http::error::ApiError;
+use crate::http::limits;
 use crate::http::metrics::Metrics;
 use crate::http::quiet::Connection;
 use crate::http::routes::RoutePattern;
@@ -45,8 +46,11 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     let preflight = crossing.as_ref().and_then(|crossing| crossing.preflight(&request));
     let unmatched = if preflight.is_some() { "preflight" } else { "unknown" };
     let dress = Dress { request_id: &request_id, secure, crossing };
-    let mut response = match preflight {
-        Some(permission) => request.into_response(permission).map_into_right_body(),
+    // A preflight is not counted: the request that it asks for is.
+    let at_once =
+        preflight.or_else(|| limits::admit(&request).err().map(|error| error.response(&request_id)));
+    let mut response = match at_once {
+        Some(response) => request.into_response(response).map_into_right_body(),
         None => {
             // Handlers and extractors answer their errors with a response that carries the error.
             let Some(answered) = unless_it_panics(next.call(request)).await else {
@@ -67,6 +71,7 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
         }
     };
     dress.put_on(response.headers_mut());
+    limits::tell(&mut response);
     if traffic.is_some_and(|traffic| traffic.is_stopping()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }

@@ -18,6 +18,7 @@ pub(super) enum Code {
     ResourceNotFound,
     MethodNotAllowed,
     RequestTimeout,
+    TooManyRequests,
     DuplicateDefinition,
     DuplicateLinkedAccount,
     DefinitionInUse,
@@ -43,6 +44,7 @@ impl Code {
             Code::ResourceNotFound => ("RESOURCE_NOT_FOUND", StatusCode::NOT_FOUND),
             Code::MethodNotAllowed => ("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED),
             Code::RequestTimeout => ("REQUEST_TIMEOUT", StatusCode::REQUEST_TIMEOUT),
+            Code::TooManyRequests => ("TOO_MANY_REQUESTS", StatusCode::TOO_MANY_REQUESTS),
             Code::DuplicateDefinition => ("DUPLICATE_DEFINITION", StatusCode::CONFLICT),
             Code::DuplicateLinkedAccount => ("DUPLICATE_LINKED_ACCOUNT", StatusCode::CONFLICT),
             Code::DefinitionInUse => ("DEFINITION_IN_USE", StatusCode::CONFLICT),
@@ -68,13 +70,15 @@ pub(super) struct ApiError {
     message: String,
     /// The methods that the resource has, of a request with another.
     allow: Option<&'static str>,
+    /// How many seconds to wait, of a request that came too soon.
+    retry_after: Option<u64>,
     /// What went wrong inside: for the operator's log, since the client can do nothing with it.
     cause: Option<String>,
 }
 
 impl ApiError {
     pub(super) fn new(code: Code, message: impl Into<String>) -> ApiError {
-        ApiError { code, message: message.into(), allow: None, cause: None }
+        ApiError { code, message: message.into(), allow: None, retry_after: None, cause: None }
     }
 
     pub(super) fn invalid_request(message: impl Into<String>) -> ApiError {
@@ -85,6 +89,13 @@ impl ApiError {
         ApiError {
             allow: Some(allow),
             ..ApiError::new(Code::MethodNotAllowed, "the resource does not have this method")
+        }
+    }
+
+    pub(super) fn too_many_requests(retry_after: u64) -> ApiError {
+        ApiError {
+            retry_after: Some(retry_after),
+            ..ApiError::new(Code::TooManyRequests, format!("too many requests: wait {retry_after} s"))
         }
     }
 
@@ -125,6 +136,9 @@ impl ApiError {
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
         if let Some(allow) = self.allow {
             response.insert_header((ALLOW, HeaderValue::from_static(allow)));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, HeaderValue::from(seconds)));
         }
         match status {
             // RFC 9110, section 11.6.1: a 401 names a way to authenticate.

@@ -15,6 +15,7 @@ mod docs;
 mod docs_page;
 mod envelope;
 mod error;
+mod limits;
 mod linked_accounts;
 mod metrics;
 mod query;
@@ -29,6 +30,7 @@ mod traffic;
 mod upkeep;
 mod values;
 
+pub use limits::RequestRate;
 pub use metrics::Metrics;
 pub use routes::routes;
 pub use server::{Server, Settings, block_on, serve};

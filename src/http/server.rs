@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use crate::http::client_address::TrustedProxies;
 use crate::http::cors::Cors;
 use crate::http::envelope::envelope;
+use crate::http::limits::{Limits, RequestRate};
 use crate::http::metrics::Metrics;
 use crate::http::quiet::Connection;
 use crate::http::routes::configure;
@@ -50,8 +51,12 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 pub struct Settings {
     /// How many threads answer requests.
     pub workers: usize,
+    /// How many connections each of them has at most; the next ones wait to be accepted.
+    pub connections_per_worker: usize,
     /// What is shown to clients that speak TLS; none: they speak plain HTTP.
     pub tls: Option<Tls>,
+    /// How often each client may ask; none: as often as it likes.
+    pub request_rate: Option<RequestRate>,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may read answers, as browsers write them.
@@ -76,7 +81,8 @@ pub fn serve(
     metrics: Metrics,
     settings: Settings,
 ) -> io::Result<Server> {
-    let upkeep = Upkeep::begin(vault.clone());
+    let limits = Data::new(Limits::new(settings.request_rate));
+    let upkeep = Upkeep::begin(vault.clone(), limits.clone());
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
     let traffic = Data::new(Traffic::default());
@@ -90,6 +96,7 @@ pub fn serve(
             .app_data(metrics.clone())
             .app_data(shared.clone())
             .app_data(trusted.clone())
+            .app_data(limits.clone())
             .wrap(from_fn(envelope))
             .configure(configure);
         match &cors {
@@ -98,6 +105,7 @@ pub fn serve(
         }
     })
     .workers(settings.workers)
+    .max_connections(settings.connections_per_worker.max(1))
     .client_request_timeout(HEAD_TIME_LIMIT)
     .tls_handshake_timeout(HANDSHAKE_TIME_LIMIT)
     .max_connection_rate(MAX_HANDSHAKES)

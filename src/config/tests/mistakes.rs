@@ -74,6 +74,7 @@ fn wrong_types_and_ranges_say_what_is_expected() {
         check("limits", &format!("max_value_bytes = {wrong}"), expected);
     }
     check("limits", "requests_per_second = -1", "a whole number from 0 to 1000000");
+    check("limits", "burst = 0", "a whole number from 1 to 2000000");
     check("history", "keep_versions = 0", "a whole number from 1 to 10000");
     check("audit", "keep_days = 0", "a whole number from 1 to 36500");
     check("encryption", "argon2_memory_kib = 8191", "a whole number from 8192 to 1048576");
