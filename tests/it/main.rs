@@ -4,6 +4,7 @@
 // A test that fails says so by panicking, and one that is skipped says so on standard error.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod access;
 mod admin;
 mod architecture;
 mod cli;
@@ -15,7 +16,6 @@ mod errors;
 mod isolation;
 mod limits;
 mod paging;
-mod permissions;
 mod secrets;
 mod service;
 mod support;
