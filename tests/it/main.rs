@@ -13,6 +13,7 @@ mod credentials;
 mod durability;
 mod env;
 mod errors;
+mod forgery;
 mod isolation;
 mod limits;
 mod paging;
