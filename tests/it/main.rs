@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod access;
+mod accounts;
 mod admin;
 mod architecture;
 mod cli;
