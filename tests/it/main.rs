@@ -20,4 +20,5 @@ mod limits;
 mod paging;
 mod secrets;
 mod service;
+mod sessions;
 mod support;

@@ -133,7 +133,8 @@ fn a_body_may_be_flat_or_nested_and_the_nested_wins() {
         let otherwise = json!({ "account_id": "flat", "payload": { "linked_account_id": id } });
         assert_eq!(send(&otherwise).ok()["account_id"], id, "by whichever name");
         removal(&api, id).send().ok();
-        let mixed = json!({ "account_id": id, "name": "flat", "payload": { "account_id": null, "udf": { "k": "v" }, "name": null } });
+        let nulls = json!({ "account_id": null, "udf": { "k": "v" }, "name": null });
+        let mixed = json!({ "account_id": id, "name": "flat", "payload": nulls });
         let made = send(&mixed).ok();
         assert_eq!((&made["account_id"], &made["name"]), (&json!(id), &json!("flat")), "null is as absent");
         removal(&api, id).send().ok();
