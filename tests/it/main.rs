@@ -22,3 +22,4 @@ mod secrets;
 mod service;
 mod sessions;
 mod support;
+mod timing;
