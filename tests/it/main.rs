@@ -4,6 +4,8 @@
 // A test that fails says so by panicking, and one that is skipped says so on standard error.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod access;
+mod accounts;
 mod admin;
 mod architecture;
 mod browsers;
@@ -13,13 +15,15 @@ mod credentials;
 mod durability;
 mod env;
 mod errors;
+mod forgery;
 mod hardening;
 mod isolation;
 mod limits;
 mod paging;
-mod permissions;
 mod rates;
 mod secrets;
 mod service;
+mod sessions;
 mod support;
+mod timing;
 mod tls;
