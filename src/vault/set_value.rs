@@ -24,8 +24,8 @@ impl Vault {
     /// # Errors
     /// In this order: [`Error::NotFound`] for the definition, [`Error::Forbidden`],
     /// [`Error::ScopeMismatch`] and malformed ids, [`Error::TooLarge`], [`Error::ValueFormatMismatch`],
-    /// [`Error::InvalidLinkedAccount`] for an account that must exist and does not,
-    /// [`Error::VersionConflict`].
+    /// [`Error::InvalidToken`] for a session that has ended meanwhile, [`Error::InvalidLinkedAccount`] for an
+    /// account that must exist and does not, [`Error::VersionConflict`].
     pub async fn set_value(
         &self,
         at: &CallerIn<need::Write>,
@@ -80,6 +80,7 @@ impl Vault {
             key::definition(address.org, address.definition),
             definition.revision,
         );
+        batch = self.require_session(at, batch).await?;
         if let Some(account) = address.subject.linked_account() {
             batch = self.require_account(address.org, &address.environment, account, batch).await?;
         }
