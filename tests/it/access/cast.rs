@@ -12,7 +12,7 @@ const EVERYTHING: &str = "read,write,manage,reveal,admin";
 
 /// How many wrong credentials a server is sent at most. It slows down whoever tries more from one address;
 /// one that has just been started knows nobody.
-const REFUSALS: usize = 15;
+const REFUSALS: usize = 16;
 
 pub(super) struct Cast {
     server: Option<Server>,
@@ -123,9 +123,10 @@ impl Cast {
     /// The client that asks as number `index` under `column`.
     pub(super) fn client(&mut self, column: Column, index: usize) -> Client {
         if matches!(column, Column::NoKey | Column::NoToken) {
-            self.refusals += 1;
+            // It asks by GET and by HEAD.
+            self.refusals += 2;
             if self.refusals > REFUSALS {
-                self.refusals = 1;
+                self.refusals = 2;
                 self.server = self.server.take().map(|server| server.stop().serve());
             }
         }
