@@ -42,6 +42,25 @@ impl Vault {
         Caller::new(holder.org, Actor::LinkedAccount(session.account), reach, credential)
     }
 
+    /// Requires in `batch` that the caller's session, where it has one, has not ended since the caller was let
+    /// in: the body of a request may arrive long after its head.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] where it has.
+    pub(super) async fn require_session<N: Need>(
+        &self,
+        at: &CallerIn<N>,
+        batch: Batch,
+    ) -> Result<Batch, Error> {
+        let caller = at.caller();
+        let (Some(account), Some(session)) = (caller.own_account(), caller.session()) else {
+            return Ok(batch);
+        };
+        let session_key = key::session(caller.org(), at.environment(), account, session);
+        let found = self.0.engine.get(Tree::Sessions, &session_key).await?.ok_or(Error::InvalidToken)?;
+        Ok(batch.require_version(Tree::Sessions, session_key, found.revision))
+    }
+
     /// A pair of tokens for the account that `ids` name: of the newest session whose token is still valid, or
     /// of a new one.
     ///

@@ -10,13 +10,11 @@ use crate::support::{Client, Config, Server, Store};
 
 const EVERYTHING: &str = "read,write,manage,reveal,admin";
 
-/// How many wrong credentials a server is sent at most. It slows down whoever tries more from one address;
-/// one that has just been started knows nobody.
-const REFUSALS: usize = 15;
-
 pub(super) struct Cast {
-    server: Option<Server>,
-    refusals: usize,
+    server: Server,
+    /// How many have asked: each comes from an address of its own, since one that shows many wrong
+    /// credentials is slowed down.
+    asked: u32,
     /// By column, what a client shows: credentials that differ only in why they are refused share one.
     credentials: Vec<(Column, Vec<Shown>)>,
     owner: String,
@@ -50,7 +48,7 @@ impl Cast {
         std::thread::sleep(Duration::from_millis(1_100));
         server.stop();
 
-        store.configure(&Config::new());
+        store.configure(&Config::new().set("server", "trusted_proxies", "['127.0.0.1']"));
         let another = store.create_org("another");
         let server = store.serve();
         let api = server.anonymous().key(&owner);
@@ -97,11 +95,11 @@ impl Cast {
         for permission in PERMISSIONS {
             credentials.push((Column::Only(permission), key(create("test", org, permission))));
         }
-        Cast { server: Some(server), refusals: 0, credentials, owner, stranger }
+        Cast { server, asked: 0, credentials, owner, stranger }
     }
 
     pub(super) fn server(&self) -> &Server {
-        self.server.as_ref().unwrap()
+        &self.server
     }
 
     /// A client that may do everything in `test`.
@@ -122,14 +120,9 @@ impl Cast {
 
     /// The client that asks as number `index` under `column`.
     pub(super) fn client(&mut self, column: Column, index: usize) -> Client {
-        if matches!(column, Column::NoKey | Column::NoToken) {
-            self.refusals += 1;
-            if self.refusals > REFUSALS {
-                self.refusals = 1;
-                self.server = self.server.take().map(|server| server.stop().serve());
-            }
-        }
-        let anonymous = self.server().anonymous();
+        self.asked += 1;
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + self.asked);
+        let anonymous = self.server().anonymous().with("x-forwarded-for", address.to_string());
         match &self.shown(column)[index] {
             Shown::Nothing => anonymous,
             Shown::Key(key) => anonymous.key(key),

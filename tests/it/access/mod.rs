@@ -31,6 +31,8 @@ fn check(row: &Row, who: &str, expected: Answer, response: &Response) {
     assert_eq!(found, wanted, "{method} {path} ({note}) with {who}: {}", response.text());
     if let Answer::Failure(status, code) = expected {
         response.error(status, code);
+        let challenge = (status == 401).then_some("Bearer");
+        assert_eq!(response.header("www-authenticate"), challenge, "{method} {path} with {who}");
     }
 }
 
@@ -68,6 +70,10 @@ fn every_route_answers_every_kind_of_credential_as_the_table_says() {
                 });
                 let response = about.request(&row, &api).send();
                 check(&row, &format!("{column:?}, number {index}"), row.answer(column), &response);
+                if !changes {
+                    let head = about.request(&row, &api).method("HEAD").send();
+                    assert_eq!(head.status, response.status, "HEAD is answered as GET: {row:?} {column:?}");
+                }
                 if changes && row.answer(column) == Answer::Success {
                     target = None;
                 } else if let Some(before) = before {

@@ -145,6 +145,27 @@ fn a_token_needs_an_account_that_exists() {
 }
 
 #[test]
+fn a_token_is_of_the_environment_that_a_key_for_all_names() {
+    let server = Server::start();
+    server.store().coffer(["environments", "add", "staging"]).ok();
+    let everything = ["--environment", "all", "--permissions", "read,write,manage"];
+    let all = server.anonymous().key(&server.store().create_key(&everything));
+    for environment in ["test", "production", "staging"] {
+        let put = all.put("/linked-account", &json!({ "account_id": ACCOUNT, "name": environment }));
+        put.query("environment", environment).send().ok();
+        let body = json!({ "linked_account_id": ACCOUNT });
+        let response = all.post("/session-token", &body).header("environment", environment).send();
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        let active = holder(&server, &response.ok()).get("/session/active-linked-account");
+        let active = active.query("environment", environment).send().ok();
+        assert_eq!((&active["environment"], &active["name"]), (&json!(environment), &json!(environment)));
+    }
+    let body = json!({ "linked_account_id": ACCOUNT });
+    all.post("/session-token", &body).send().error(400, "INVALID_REQUEST");
+    all.post("/session-token", &body).query("environment", "nowhere").send().error(400, "INVALID_REQUEST");
+}
+
+#[test]
 fn a_refresh_token_buys_one_pair_and_a_second_use_ends_the_login() {
     let server = started();
     let bystander = server.test().log_in(ACCOUNT);
