@@ -65,7 +65,8 @@ impl Vault {
     /// of a new one.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::InvalidLinkedAccount`].
+    /// [`Error::Forbidden`]; [`Error::InvalidLinkedAccount`]; [`Error::InvalidCredentials`] where the caller's
+    /// key was revoked meanwhile.
     pub async fn issue_tokens(
         &self,
         at: &CallerIn<need::Manage>,
@@ -79,6 +80,7 @@ impl Vault {
         let (org, environment) = (at.caller().org(), at.environment());
         let counter_key = key::sessions_counter(org, environment, &account_id);
         for _ in 0..MAX_ATTEMPTS {
+            let batch = self.require_api_key(at.caller(), Batch::new()).await?;
             let account = self.account(at, &account_id).await?;
             let account = account.ok_or_else(|| no_such_account(&account_id, environment))?;
             // Before the sessions are read: whatever is added meanwhile shows in it.
@@ -101,7 +103,7 @@ impl Vault {
                 },
                 now,
             );
-            let mut batch = Batch::new()
+            let mut batch = batch
                 .require_version(
                     Tree::Accounts,
                     key::account(org, environment, &account_id),

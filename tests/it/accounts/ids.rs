@@ -61,6 +61,8 @@ fn awkward() -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     ids.extend(["x".repeat(256), "x".repeat(255), "/".repeat(256), "%".repeat(256), "\u{1F511}".repeat(64)]);
+    // Each byte of which JSON, and so a token, writes as two.
+    ids.extend(["\"".repeat(256), "\\".repeat(256)]);
     ids
 }
 

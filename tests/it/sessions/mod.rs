@@ -257,16 +257,16 @@ fn revoking_ends_the_whole_login_at_once_and_for_good() {
 
 #[test]
 fn a_token_ends_when_it_said_it_would_and_is_renewed() {
-    let server = Server::start_with(&Config::new().text("sessions", "ttl", "2s"));
+    let server = Server::start_with(&Config::new().text("sessions", "ttl", "3s"));
     server.test().register(ACCOUNT);
     let first = issue(&server.test());
-    assert_eq!(first["expires_in"], 2);
+    assert_eq!(first["expires_in"], 3);
     assert!(opens(&server, &first));
-    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    std::thread::sleep(std::time::Duration::from_millis(3_100));
     assert!(!opens(&server, &first));
     let second = refresh(&server, &first).ok();
     assert!(opens(&server, &second), "its refresh token outlives it");
-    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    std::thread::sleep(std::time::Duration::from_millis(3_100));
     assert!(!opens(&server, &second));
     let third = issue(&server.test());
     assert_ne!(third["token"], second["token"], "only a valid one is given again");

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    Client, Connection, Request, Response, Server, UNKNOWN_ID, check_fields, check_id, check_page,
-};
+use crate::support::{Client, Request, Server, UNKNOWN_ID, check_fields, check_id, check_page};
 
 const ACCOUNT: &str = "mark@acme.com";
 
@@ -184,26 +182,13 @@ fn a_token_reads_and_renames_its_account() {
     token.put("/linked-account", &json!({ "name": "n".repeat(257) })).send().error(400, "INVALID_REQUEST");
 }
 
-/// Sends the head of `request`, does something meanwhile, and then sends the rest.
-fn interrupted(server: &Server, request: &Request, meanwhile: impl FnOnce()) -> Response {
-    let bytes = request.encode();
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
-    let mut connection = Connection::open(server.address()).unwrap();
-    connection.write(&bytes[..head]).unwrap();
-    // Time for the credential to be checked: that is done before the body is read.
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    meanwhile();
-    connection.write(&bytes[head..]).unwrap();
-    connection.read("POST").unwrap()
-}
-
 #[test]
 fn a_request_that_is_under_way_when_its_session_ends_changes_nothing() {
     let (server, token) = started();
     let api = server.test();
     let definition = api.define_string("V", "linked_account");
     let remove = || drop(api.delete("/linked-account/mark%40acme.com").send().ok());
-    let response = interrupted(&server, &token.setting(&definition, "v"), remove);
+    let response = token.setting(&definition, "v").send_around(remove);
     response.error_saying(401, "INVALID_TOKEN", "Invalid token");
     check_page(&api.get("/linked-account").send().ok(), 1, 10, 0);
 
@@ -218,12 +203,12 @@ fn a_request_that_is_under_way_when_its_session_ends_changes_nothing() {
             "set" => token.setting(&definition, "v"),
             _ => token.put("/linked-account", &json!({ "name": "changed" })),
         };
-        interrupted(&server, &request, made_anew).error(401, "INVALID_TOKEN");
+        request.send_around(made_anew).error(401, "INVALID_TOKEN");
         let token = server.anonymous().bearer(&api.token(ACCOUNT));
-        interrupted(&server, &token.setting(&definition, "v"), || {
+        let revoked = token.setting(&definition, "v").send_around(|| {
             token.post("/session-token/revoke", &json!({})).send().ok();
-        })
-        .error(401, "INVALID_TOKEN");
+        });
+        revoked.error(401, "INVALID_TOKEN");
         let account = api.get("/linked-account/mark%40acme.com").send().ok();
         assert_eq!(account["name"], "");
         let values = api.get("/env/values/linked_account").query("linked_account_id", ACCOUNT);
