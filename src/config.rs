@@ -266,8 +266,6 @@ impl Config {
     pub fn without_effect(&self) -> Vec<&'static str> {
         let default = Self::default();
         [
-            ("sessions.ttl", self.sessions.ttl != default.sessions.ttl),
-            ("sessions.refresh_ttl", self.sessions.refresh_ttl != default.sessions.refresh_ttl),
             ("history.keep_versions", self.history.keep_versions != default.history.keep_versions),
             ("audit.keep_days", self.audit.keep_days != default.audit.keep_days),
         ]

@@ -38,6 +38,8 @@ impl Start {
         Policy {
             strict_accounts: self.config.accounts.strict,
             max_value_bytes: self.config.limits.max_value_bytes as usize,
+            session_lifetime: self.config.sessions.ttl,
+            refresh_lifetime: self.config.sessions.refresh_ttl,
         }
     }
 

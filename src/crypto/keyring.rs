@@ -3,7 +3,7 @@
 //! ```text
 //! passphrase ─argon2id→ key-encryption key ─HKDF→ commitment   (kept in the file, compared first)
 //!                                          └HKDF→ wrap key ─opens→ master key (random, kept wrapped)
-//! master key ─HKDF→ API-key hash key, session-token key, audit key, data-key wrap key
+//! master key ─HKDF→ API-key hash key, session- and refresh-token keys, audit key, data-key wrap key
 //! ```
 //!
 //! A wrong passphrase and a damaged file are told apart: a checksum over the file finds damage before
@@ -30,6 +30,8 @@ mod label {
     pub(super) const API_KEYS: &str = "coffer/master/v1/api-key-hash";
     /// From the master key: signs session tokens.
     pub(super) const SESSION_TOKENS: &str = "coffer/master/v1/session-token";
+    /// From the master key: signs refresh tokens.
+    pub(super) const REFRESH_TOKENS: &str = "coffer/master/v1/refresh-token";
     /// From the master key: chains the audit trail.
     pub(super) const AUDIT: &str = "coffer/master/v1/audit";
     /// From the master key: wraps data keys.
@@ -41,6 +43,7 @@ pub struct Keyring {
     instance: [u8; 16],
     api_keys: MacKey,
     session_tokens: MacKey,
+    refresh_tokens: MacKey,
     audit: MacKey,
     data_key_wrap: SecretKey,
 }
@@ -83,6 +86,7 @@ impl Keyring {
             instance,
             api_keys: MacKey::new(&derive(label::API_KEYS)),
             session_tokens: MacKey::new(&derive(label::SESSION_TOKENS)),
+            refresh_tokens: MacKey::new(&derive(label::REFRESH_TOKENS)),
             audit: MacKey::new(&derive(label::AUDIT)),
             data_key_wrap: derive(label::DATA_KEY_WRAP),
         }
@@ -101,6 +105,11 @@ impl Keyring {
     /// The key that signs session tokens.
     pub fn session_tokens(&self) -> &MacKey {
         &self.session_tokens
+    }
+
+    /// The key that signs refresh tokens.
+    pub fn refresh_tokens(&self) -> &MacKey {
+        &self.refresh_tokens
     }
 
     /// The key that chains the audit trail.

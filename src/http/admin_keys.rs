@@ -13,11 +13,11 @@ use crate::http::query::Query;
 use crate::http::shape::{PageBody, Text};
 use crate::http::values::DoneBody;
 use crate::model::{Actor, ApiKey, Id, Permission, Permissions, Reach, Timestamp};
-use crate::vault::{self, ListedApiKey, NewApiKey, Vault};
+use crate::vault::{self, ListedApiKey, NewApiKey, Vault, need};
 
 /// `GET /admin/keys`
 pub(super) async fn list(
-    Authenticated(caller): Authenticated,
+    Authenticated(caller): Authenticated<need::Admin>,
     vault: Data<Vault>,
     query: Query,
 ) -> Result<HttpResponse, ApiError> {
@@ -27,7 +27,7 @@ pub(super) async fn list(
 
 /// `POST /admin/keys`
 pub(super) async fn create(
-    Authenticated(caller): Authenticated,
+    Authenticated(caller): Authenticated<need::Admin>,
     vault: Data<Vault>,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
@@ -52,7 +52,7 @@ pub(super) async fn create(
 
 /// `DELETE /admin/keys/{id}`
 pub(super) async fn revoke(
-    Authenticated(caller): Authenticated,
+    Authenticated(caller): Authenticated<need::Admin>,
     vault: Data<Vault>,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {

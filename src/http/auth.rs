@@ -11,9 +11,9 @@ use actix_web::{FromRequest, HttpRequest};
 use crate::http::error::{ApiError, Code};
 use crate::http::limits;
 use crate::http::query::Query;
-use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Precondition, SubjectIds, Tags, Vault};
+use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Need, Precondition, SubjectIds, Tags, Vault};
 
-pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("environment");
 /// Some proxies drop header names with underscores, so there are two spellings.
 const LINKED_ACCOUNT_ID: [HeaderName; 2] =
@@ -21,51 +21,51 @@ const LINKED_ACCOUNT_ID: [HeaderName; 2] =
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
-/// Whoever has shown a valid credential.
-pub(super) struct Authenticated(pub(super) Caller);
+/// Whoever has shown a valid credential, at an operation that needs `N`.
+pub(super) struct Authenticated<N>(pub(super) Caller<N>);
 
 /// A caller at a resource that lives in an environment, which it has named where its credential opens
 /// several.
-pub(super) struct InEnvironment(pub(super) CallerIn);
+pub(super) struct InEnvironment<N>(pub(super) CallerIn<N>);
 
 /// A caller at a resource that belongs to the organization: it need not name an environment, but one that
 /// it names must be open to it.
-pub(super) struct Anywhere(pub(super) Caller);
+pub(super) struct Anywhere<N>(pub(super) Caller<N>);
 
-impl FromRequest for Authenticated {
+impl<N: Need> FromRequest for Authenticated<N> {
     type Error = ApiError;
-    type Future = Extracting<Authenticated>;
+    type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { authenticate(&request).await.map(Authenticated) })
+        Box::pin(async move { authenticate(&request, &Query::of(&request)).await.map(Authenticated) })
     }
 }
 
-impl FromRequest for InEnvironment {
+impl<N: Need> FromRequest for InEnvironment<N> {
     type Error = ApiError;
-    type Future = Extracting<InEnvironment>;
+    type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let caller = authenticate(&request).await?;
             let query = Query::of(&request);
+            let caller = authenticate(&request, &query).await?;
             let entered = vault(&request)?.enter(caller, named_environment(&request, &query)?).await?;
             Ok(InEnvironment(entered))
         })
     }
 }
 
-impl FromRequest for Anywhere {
+impl<N: Need> FromRequest for Anywhere<N> {
     type Error = ApiError;
-    type Future = Extracting<Anywhere>;
+    type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let caller = authenticate(&request).await?;
             let query = Query::of(&request);
+            let caller = authenticate(&request, &query).await?;
             vault(&request)?.named_environment(&caller, named_environment(&request, &query)?).await?;
             Ok(Anywhere(caller))
         })
@@ -77,22 +77,39 @@ fn vault(request: &HttpRequest) -> Result<&Vault, ApiError> {
     data.map(|data| data.get_ref()).ok_or_else(|| ApiError::new(Code::InternalError, "internal error"))
 }
 
-async fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
-    limits::settle(request, check_credential(request).await)
+async fn authenticate<N: Need>(request: &HttpRequest, query: &Query) -> Result<Caller<N>, ApiError> {
+    let headers = request.headers();
+    // An API key decides where both are sent, unless only a token can.
+    let by_token =
+        N::OF_KEYS.is_none() || (headers.contains_key(AUTHORIZATION) && !headers.contains_key(API_KEY));
+    if by_token {
+        let caller = limits::settle(request, headers.get(AUTHORIZATION), check_token(request).await)?;
+        // Whatever an endpoint makes of them: naming another account is refused before anything else.
+        subject_ids(&caller, headers, query)?;
+        return Ok(caller);
+    }
+    limits::settle(request, headers.get(API_KEY), check_key(request).await)
 }
 
-async fn check_credential(request: &HttpRequest) -> Result<Caller, ApiError> {
+async fn check_token<N: Need>(request: &HttpRequest) -> Result<Caller<N>, ApiError> {
+    let token = bearer_token(request.headers()).ok_or(vault::Error::InvalidToken)?;
+    Ok(vault(request)?.authenticate_token(token).await?)
+}
+
+async fn check_key<N: Need>(request: &HttpRequest) -> Result<Caller<N>, ApiError> {
     let mut keys = request.headers().get_all(API_KEY);
-    match (keys.next(), keys.next()) {
-        (Some(key), None) => {
-            let key = key.to_str().map_err(|_| vault::Error::InvalidCredentials)?;
-            Ok(vault(request)?.authenticate(key).await?)
-        }
-        (None, _) if request.headers().contains_key(AUTHORIZATION) => {
-            Err(ApiError::new(Code::InvalidToken, "Invalid token"))
-        }
+    match (keys.next().map(|key| key.to_str()), keys.next()) {
+        (Some(Ok(key)), None) => Ok(vault(request)?.authenticate(key).await?),
         _ => Err(vault::Error::InvalidCredentials.into()),
     }
+}
+
+/// The token in `Authorization: Bearer …` (RFC 6750, section 2.1).
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut sent = headers.get_all(AUTHORIZATION);
+    let (Some(sent), None) = (sent.next(), sent.next()) else { return None };
+    let (scheme, token) = sent.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
 fn named_environment<'a>(
@@ -110,15 +127,19 @@ fn named_environment<'a>(
 }
 
 /// The linked account and the workflow that head and query name.
-pub(super) fn subject_ids(headers: &HeaderMap, query: &Query) -> Result<SubjectIds, ApiError> {
-    let mut ids = SubjectIds::new();
+pub(super) fn subject_ids<N: Need>(
+    caller: &Caller<N>,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<SubjectIds, ApiError> {
+    let mut ids = SubjectIds::of(caller);
     for spelling in LINKED_ACCOUNT_ID {
         for account in headers.get_all(spelling) {
-            ids.name_account(account.as_bytes());
+            ids.name_account(account.as_bytes())?;
         }
     }
     if let Some(account) = query.filter("linked_account_id")? {
-        ids.name_account(account.as_bytes());
+        ids.name_account(account.as_bytes())?;
     }
     if let Some(workflow) = query.filter("workflow_id")? {
         ids.name_workflow(workflow);

@@ -1,5 +1,6 @@
 //! JSON bodies, read strictly: one object, no field twice, and errors that name a field, never its content.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::time::Duration;
@@ -123,6 +124,35 @@ impl Fields {
         T: std::str::FromStr<Err = crate::model::Invalid>,
     {
         self.parsed(field)?.ok_or_else(|| ApiError::invalid_request(format!("{field} is required")))
+    }
+
+    /// The fields below `field` where it is an object, which win over these; else these.
+    pub(super) fn nested(mut self, field: &str) -> Result<Fields, ApiError> {
+        match self.0.remove(field) {
+            None | Some(Value::Null) => Ok(self),
+            Some(Value::Object(nested)) => {
+                self.0.extend(nested);
+                Ok(self)
+            }
+            Some(_) => Err(ApiError::invalid_request(format!("{field} must be an object"))),
+        }
+    }
+
+    /// An object of texts, of which each may be null; none where it is left out.
+    pub(super) fn text_map(&mut self, field: &str) -> Result<BTreeMap<String, Option<String>>, ApiError> {
+        let wrong = || ApiError::invalid_request(format!("{field} must be an object of strings"));
+        match self.0.remove(field) {
+            None | Some(Value::Null) => Ok(BTreeMap::new()),
+            Some(Value::Object(entries)) => entries
+                .into_iter()
+                .map(|(key, entry)| match entry {
+                    Value::String(text) => Ok((key, Some(text))),
+                    Value::Null => Ok((key, None)),
+                    _ => Err(wrong()),
+                })
+                .collect(),
+            Some(_) => Err(wrong()),
+        }
     }
 
     /// A boolean that may be left out.

@@ -13,11 +13,11 @@ use crate::http::routes::PUBLIC;
 use crate::http::shape::{PageBody, Text};
 use crate::http::values::DoneBody;
 use crate::model::{Actor, Definition, Format, Id, Name, Scope, Timestamp};
-use crate::vault::{self, DefinitionFilter, DefinitionPatch, NewDefinition, Vault};
+use crate::vault::{self, DefinitionFilter, DefinitionPatch, NewDefinition, Vault, need};
 
 /// `GET /env/definitions`
 pub(super) async fn list(
-    Anywhere(caller): Anywhere,
+    Anywhere(caller): Anywhere<need::Read>,
     vault: Data<Vault>,
     request: HttpRequest,
     query: Query,
@@ -36,7 +36,7 @@ pub(super) async fn list(
     if let Some(names) = query.filter("names")? {
         filter = filter.names(names);
     }
-    filter = filter.on_behalf_of(&subject_ids(request.headers(), &query)?)?;
+    filter = filter.on_behalf_of(&subject_ids(&caller, request.headers(), &query)?)?;
     let page = vault.list_definitions(&caller, &filter, page).await?;
     let org = caller.org();
     Ok(HttpResponse::Ok().json(PageBody::of(page, |definition| DefinitionBody::new(org, definition))))
@@ -44,7 +44,7 @@ pub(super) async fn list(
 
 /// `GET /env/definitions/{id}`
 pub(super) async fn get(
-    Anywhere(caller): Anywhere,
+    Anywhere(caller): Anywhere<need::Read>,
     vault: Data<Vault>,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
@@ -54,7 +54,7 @@ pub(super) async fn get(
 
 /// `POST /env/definitions`
 pub(super) async fn create(
-    Anywhere(caller): Anywhere,
+    Anywhere(caller): Anywhere<need::Manage>,
     vault: Data<Vault>,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
@@ -74,7 +74,7 @@ pub(super) async fn create(
 
 /// `PATCH /env/definitions/{id}`
 pub(super) async fn patch(
-    Anywhere(caller): Anywhere,
+    Anywhere(caller): Anywhere<need::Manage>,
     vault: Data<Vault>,
     id: Path<String>,
     body: Body,
@@ -93,7 +93,7 @@ pub(super) async fn patch(
 
 /// `DELETE /env/definitions/{id}`
 pub(super) async fn delete(
-    Anywhere(caller): Anywhere,
+    Anywhere(caller): Anywhere<need::Manage>,
     vault: Data<Vault>,
     id: Path<String>,
     query: Query,

@@ -20,6 +20,7 @@ pub(super) enum Code {
     RequestTimeout,
     TooManyRequests,
     DuplicateDefinition,
+    DuplicateLinkedAccount,
     DefinitionInUse,
     VersionConflict,
     PayloadTooLarge,
@@ -44,6 +45,7 @@ impl Code {
             Code::RequestTimeout => ("REQUEST_TIMEOUT", StatusCode::REQUEST_TIMEOUT),
             Code::TooManyRequests => ("TOO_MANY_REQUESTS", StatusCode::TOO_MANY_REQUESTS),
             Code::DuplicateDefinition => ("DUPLICATE_DEFINITION", StatusCode::CONFLICT),
+            Code::DuplicateLinkedAccount => ("DUPLICATE_LINKED_ACCOUNT", StatusCode::CONFLICT),
             Code::DefinitionInUse => ("DEFINITION_IN_USE", StatusCode::CONFLICT),
             Code::VersionConflict => ("VERSION_CONFLICT", StatusCode::PRECONDITION_FAILED),
             Code::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE),
@@ -188,9 +190,11 @@ impl From<vault::Error> for ApiError {
         use vault::Error as E;
         let code = match &error {
             E::InvalidCredentials => Code::InvalidCredentials,
+            E::InvalidToken => Code::InvalidToken,
             E::Forbidden(_) => Code::Forbidden,
             E::NotFound(_) => Code::ResourceNotFound,
             E::DuplicateDefinition(_) => Code::DuplicateDefinition,
+            E::DuplicateLinkedAccount(_) => Code::DuplicateLinkedAccount,
             E::DefinitionInUse(_) => Code::DefinitionInUse,
             E::VersionConflict => Code::VersionConflict,
             E::ValueFormatMismatch => Code::ValueFormatMismatch,

@@ -5,7 +5,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::http::error::ApiError;
-use crate::http::{admin_keys, definitions, docs, service, values};
+use crate::http::{admin_keys, definitions, docs, linked_accounts, service, session_tokens, values};
 
 /// What the paths of the public API begin with.
 pub(super) const PUBLIC: &str = "/api/v2/public";
@@ -45,6 +45,19 @@ fn endpoints() -> Vec<Endpoint> {
             PATCH => definitions::patch,
             DELETE => definitions::delete,
         }
+        "/api/v2/public/linked-account": "GET, HEAD, POST, PUT" => {
+            GET => linked_accounts::list,
+            POST => linked_accounts::create,
+            PUT => linked_accounts::upsert,
+        }
+        "/api/v2/public/linked-account/{linked_account_id}": "GET, HEAD, DELETE" => {
+            GET => linked_accounts::get,
+            DELETE => linked_accounts::delete,
+        }
+        "/api/v2/public/session/active-linked-account": "GET, HEAD" => { GET => linked_accounts::active }
+        "/api/v2/public/session-token": "POST" => { POST => session_tokens::issue }
+        "/api/v2/public/session-token/refresh": "POST" => { POST => session_tokens::refresh }
+        "/api/v2/public/session-token/revoke": "POST" => { POST => session_tokens::revoke }
         "/api/v2/public/admin/keys": "GET, HEAD, POST" => {
             GET => admin_keys::list,
             POST => admin_keys::create,

@@ -172,7 +172,7 @@ mod tests {
         let failed = block_on(async {
             let passphrase = Passphrase::from("a passphrase for tests".to_owned());
             let (keyring, _) = Keyring::create(&passphrase, KdfParameters::FLOOR, [7; 16]).unwrap();
-            let policy = Policy { strict_accounts: false, max_value_bytes: 65_536 };
+            let policy = Policy::for_tests();
             let vault = Vault::open(Arc::new(Memory::new()), keyring, policy).await.unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let settings = Settings { workers: 1, ..Settings::default() };

@@ -14,6 +14,9 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// After how many intervals the uses of API keys are written. What is shown of them is no finer.
 const WRITING: u64 = 6;
 
+/// How often sessions that are over are looked for, which reads all of them.
+const MINUTES_BETWEEN_SWEEPS: u64 = 60;
+
 /// The upkeep of a running server.
 pub(super) struct Upkeep {
     /// Dropped to stop.
@@ -37,20 +40,23 @@ impl Upkeep {
 
 async fn run(vault: Vault, limits: Data<Limits>, mut stopping: watch::Receiver<()>) {
     let mut failing = false;
-    for interval in 1.. {
+    for interval in 1_u64.. {
         let stops = tokio::time::timeout(INTERVAL, stopping.changed()).await.is_ok();
         limits.forget_idle();
         if !stops && interval % WRITING != 0 {
             continue;
         }
-        let written = vault.write_key_uses().await;
+        let mut done = vault.write_key_uses().await;
+        if !stops && (interval / WRITING) % MINUTES_BETWEEN_SWEEPS == 1 {
+            done = done.and(vault.sweep_sessions().await.map(drop));
+        }
         // A store that is full or has failed says so itself; here it would be the same line each minute.
-        if let Err(error) = &written
+        if let Err(error) = &done
             && !failing
         {
-            tracing::warn!("when API keys were used is not written now, and is tried each minute: {error}");
+            tracing::warn!("the server's upkeep fails, and is tried each minute: {error}");
         }
-        failing = written.is_err();
+        failing = done.is_err();
         if stops {
             return;
         }

@@ -13,25 +13,25 @@ use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shape::{PageBody, Text};
 use crate::model::{AccountId, Actor, Content, Environment, Format, Id, Name, Scope, Timestamp, WorkflowId};
-use crate::vault::{FoundValue, ResolvedValue, SetValue, ShownContent, ValueFilter, Vault};
+use crate::vault::{FoundValue, ResolvedValue, SetValue, ShownContent, ValueFilter, Vault, need};
 
 /// What stands for an encrypted value where it is not revealed.
 const REDACTED: &str = "[REDACTED]";
 
 /// `POST /env/values`
 pub(super) async fn set(
-    InEnvironment(at): InEnvironment,
+    InEnvironment(at): InEnvironment<need::Write>,
     vault: Data<Vault>,
     request: HttpRequest,
     query: Query,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
+    let mut ids = subject_ids(at.caller(), request.headers(), &query)?;
     let mut fields = body.fields().await?;
     let definition = fields.required_text("variable_definition_id")?.parse::<Id>().ok();
     let value = fields.required_text("value")?.into();
-    let mut ids = subject_ids(request.headers(), &query)?;
     if let Some(account) = fields.text("linked_account_id")? {
-        ids.name_account(account.as_bytes());
+        ids.name_account(account.as_bytes())?;
     }
     if let Some(workflow) = fields.text("workflow_id")? {
         ids.name_workflow(&workflow);
@@ -86,14 +86,14 @@ impl<'a> From<&'a FoundValue> for SetBody<'a> {
 
 /// `GET /env/value/{definition_id}`
 pub(super) async fn resolve(
-    InEnvironment(at): InEnvironment,
+    InEnvironment(at): InEnvironment<need::Read>,
     vault: Data<Vault>,
     request: HttpRequest,
     definition: Path<String>,
     query: Query,
 ) -> Result<HttpResponse, ApiError> {
     let definition = definition.parse::<Id>().ok();
-    let ids = subject_ids(request.headers(), &query)?;
+    let ids = subject_ids(at.caller(), request.headers(), &query)?;
     let resolved = if query.flag("reveal")? {
         vault.reveal_value(&at, definition, &ids).await?
     } else {
@@ -140,7 +140,7 @@ impl<'a> From<&'a ResolvedValue> for ResolvedBody<'a> {
 
 /// `GET /env/values/{scope}`
 pub(super) async fn list(
-    InEnvironment(at): InEnvironment,
+    InEnvironment(at): InEnvironment<need::Read>,
     vault: Data<Vault>,
     request: HttpRequest,
     scope: Path<String>,
@@ -154,7 +154,7 @@ pub(super) async fn list(
         Some(definition) => ValueFilter::Of(definition.parse().ok()),
         None => ValueFilter::All,
     };
-    let ids = subject_ids(request.headers(), &query)?;
+    let ids = subject_ids(at.caller(), request.headers(), &query)?;
     let page = vault.list_values(&at, scope, &ids, filter, page).await?;
     Ok(HttpResponse::Ok().json(ListBody { status: "success", page: PageBody::of(page, ListedValue::from) }))
 }
@@ -221,13 +221,13 @@ impl From<ResolvedValue> for ListedValue {
 
 /// `DELETE /env/values/{value_id}`
 pub(super) async fn delete(
-    InEnvironment(at): InEnvironment,
+    InEnvironment(at): InEnvironment<need::Write>,
     vault: Data<Vault>,
     request: HttpRequest,
     value: Path<String>,
     query: Query,
 ) -> Result<HttpResponse, ApiError> {
-    let ids = subject_ids(request.headers(), &query)?;
+    let ids = subject_ids(at.caller(), request.headers(), &query)?;
     let precondition = precondition(request.headers())?;
     let name = vault.delete_value(&at, value.parse().ok(), &ids, &precondition).await?;
     Ok(HttpResponse::Ok().json(DoneBody {

@@ -1,5 +1,6 @@
 //! Linked accounts, and the ids that clients choose themselves.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -58,10 +59,54 @@ fn is_client_chosen_id(text: &str) -> bool {
 pub struct Account {
     /// The service's own id for it.
     pub id: Id,
+    /// What people call it; empty where it was registered by its first value.
+    pub name: String,
+    /// What the client notes of it, by key: user-defined fields.
+    pub udf: BTreeMap<String, String>,
     /// When it was registered, by hand or by its first value.
     pub created_at: Timestamp,
     /// When its record last changed.
     pub updated_at: Timestamp,
+}
+
+impl Account {
+    /// The longest name, in bytes.
+    pub const MAX_NAME_BYTES: usize = 256;
+    /// How many user-defined fields there may be.
+    pub const MAX_FIELDS: usize = 64;
+    /// The longest key of a user-defined field, in bytes.
+    pub const MAX_KEY_BYTES: usize = 128;
+    /// The longest user-defined field, in bytes.
+    pub const MAX_FIELD_BYTES: usize = 4096;
+
+    /// An account that was just registered.
+    #[must_use]
+    pub fn registered(id: Id, now: Timestamp) -> Account {
+        Account { id, name: String::new(), udf: BTreeMap::new(), created_at: now, updated_at: now }
+    }
+
+    /// Checks the name and the fields against the limits.
+    ///
+    /// # Errors
+    /// [`Invalid`], naming the first that is beyond one.
+    pub fn check(&self) -> Result<(), Invalid> {
+        if self.name.len() > Account::MAX_NAME_BYTES || self.name.chars().any(char::is_control) {
+            return Err(Invalid::new("name", "must be at most 256 bytes without control characters"));
+        }
+        let is_key = |key: &String| {
+            (1..=Account::MAX_KEY_BYTES).contains(&key.len()) && !key.chars().any(char::is_control)
+        };
+        if self.udf.len() > Account::MAX_FIELDS {
+            return Err(Invalid::new("udf", "must have at most 64 fields"));
+        }
+        if !self.udf.keys().all(is_key) {
+            return Err(Invalid::new("udf", "must have keys of 1 to 128 bytes without control characters"));
+        }
+        if self.udf.values().any(|field| field.len() > Account::MAX_FIELD_BYTES) {
+            return Err(Invalid::new("udf", "must have fields of at most 4096 bytes"));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -13,13 +13,15 @@ pub enum Actor {
     Operator,
     /// The holder of this API key.
     ApiKey(Id),
+    /// The holder of a session token of this linked account.
+    LinkedAccount(Id),
 }
 
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Actor::Operator => f.write_str("operator"),
-            Actor::ApiKey(id) => fmt::Display::fmt(id, f),
+            Actor::ApiKey(id) | Actor::LinkedAccount(id) => fmt::Display::fmt(id, f),
         }
     }
 }

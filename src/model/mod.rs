@@ -14,6 +14,7 @@ mod id;
 mod name;
 mod org;
 mod scope;
+mod session;
 mod timestamp;
 mod value;
 
@@ -29,6 +30,7 @@ pub use id::{Id, IdGenerator};
 pub use name::Name;
 pub use org::{Org, OrgName};
 pub use scope::{Scope, Subject};
+pub use session::Session;
 pub use timestamp::{LONGEST_LIFETIME, Timestamp};
 pub use value::{Content, Value};
 

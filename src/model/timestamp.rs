@@ -27,6 +27,18 @@ impl Timestamp {
         Timestamp(milliseconds)
     }
 
+    /// The time that lies `seconds` after 1970 began.
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Timestamp {
+        Timestamp(seconds.saturating_mul(1000))
+    }
+
+    /// The whole seconds since 1970.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
     /// The milliseconds since 1970 began.
     #[must_use]
     pub const fn as_millis(self) -> i64 {

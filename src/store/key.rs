@@ -125,6 +125,12 @@ pub fn definition_value_prefix(org: Id, definition: Id) -> Vec<u8> {
     Key::of(org).id(definition).prefix()
 }
 
+/// What the keys of one definition's values in one environment in `definition_values` begin with.
+#[must_use]
+pub fn definition_values_in(org: Id, definition: Id, environment: &Environment) -> Vec<u8> {
+    Key::of(org).id(definition).text(environment.as_str()).prefix()
+}
+
 /// The address that [`definition_value`] made `key` from.
 ///
 /// # Errors
@@ -143,6 +149,54 @@ pub fn value_id(org: Id, value: Id) -> Vec<u8> {
 #[must_use]
 pub fn account(org: Id, environment: &Environment, account: &AccountId) -> Vec<u8> {
     Key::of(org).text(environment.as_str()).text(account.as_str()).end()
+}
+
+/// The account whose key in `accounts` [`account`] made.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn parse_account(key: &[u8]) -> Result<AccountId, Error> {
+    parse(key, |[_org, _environment, account]| account.parse().ok())
+}
+
+/// What the keys of one environment's accounts in `accounts` and `account_ids` begin with.
+#[must_use]
+pub fn accounts_prefix(org: Id, environment: &Environment) -> Vec<u8> {
+    Key::of(org).text(environment.as_str()).prefix()
+}
+
+/// The key of a linked account in `account_ids`.
+#[must_use]
+pub fn account_id(org: Id, environment: &Environment, id: Id) -> Vec<u8> {
+    Key::of(org).text(environment.as_str()).id(id).end()
+}
+
+/// The key of a session in `sessions`.
+#[must_use]
+pub fn session(org: Id, environment: &Environment, account: &AccountId, session: Id) -> Vec<u8> {
+    Key::of(org).text(environment.as_str()).text(account.as_str()).id(session).end()
+}
+
+/// What the keys of one account's sessions in `sessions` begin with.
+#[must_use]
+pub fn sessions_prefix(org: Id, environment: &Environment, account: &AccountId) -> Vec<u8> {
+    Key::of(org).text(environment.as_str()).text(account.as_str()).prefix()
+}
+
+/// Whose session [`session`] made `key` of.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn parse_session(key: &[u8]) -> Result<(Id, Environment, AccountId), Error> {
+    parse(key, |[org, environment, account, _session]| {
+        Some((org.parse().ok()?, environment.parse().ok()?, account.parse().ok()?))
+    })
+}
+
+/// The key of a session in `session_ids`.
+#[must_use]
+pub fn session_id(session: Id) -> Vec<u8> {
+    Key::new().id(session).end()
 }
 
 /// The key of an entry in `audit`.
@@ -183,6 +237,12 @@ pub fn values_counter(org: Id, environment: &Environment, subject: &Subject) -> 
 #[must_use]
 pub fn accounts_counter(org: Id, environment: &Environment) -> Vec<u8> {
     Key::new().text("accounts").id(org).text(environment.as_str()).end()
+}
+
+/// The counter of one account's sessions.
+#[must_use]
+pub fn sessions_counter(org: Id, environment: &Environment, account: &AccountId) -> Vec<u8> {
+    Key::new().text("sessions").id(org).text(environment.as_str()).text(account.as_str()).end()
 }
 
 /// A key under construction: segments, each followed by a separator.

@@ -60,15 +60,17 @@ pub enum Tree {
     Audit = 14,
     /// `org/env/account/session` → session.
     Sessions = 15,
-    /// `session` → its key in [`Tree::Sessions`].
+    /// `session` → the session's key in [`Tree::Sessions`].
     SessionIds = 16,
-    /// `org/key id` → when the API key was last used, to the minute.
+    /// `org/key id` → when the key was last used.
     ApiKeyUses = 17,
+    /// `org/env/id` → the account's id in [`Tree::Accounts`]; lists accounts by creation.
+    AccountIds = 18,
 }
 
 impl Tree {
     /// Every tree, in the order of their numbers.
-    pub const ALL: [Tree; 18] = [
+    pub const ALL: [Tree; 19] = [
         Tree::Meta,
         Tree::Orgs,
         Tree::OrgNames,
@@ -87,6 +89,7 @@ impl Tree {
         Tree::Sessions,
         Tree::SessionIds,
         Tree::ApiKeyUses,
+        Tree::AccountIds,
     ];
 
     /// The tree's name, as an engine that names its maps spells it.
@@ -111,6 +114,7 @@ impl Tree {
             Tree::Sessions => "sessions",
             Tree::SessionIds => "session_ids",
             Tree::ApiKeyUses => "api_key_uses",
+            Tree::AccountIds => "account_ids",
         }
     }
 }

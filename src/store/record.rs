@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Account, ApiKey, AuditEntry, Definition, Id, Org, Timestamp, Value};
+use crate::model::{Account, ApiKey, AuditEntry, Definition, Id, Org, Session, Timestamp, Value};
 use crate::store::Error;
 
 /// A noun that stands in the store.
@@ -32,6 +32,7 @@ stored! {
     Definition, 1, "definition";
     Value, 1, "value";
     Account, 1, "linked account";
+    Session, 1, "session";
     AuditEntry, 1, "audit entry";
     Id, 1, "id";
     Timestamp, 1, "time";

@@ -1,22 +1,82 @@
 //! Who is asking, and what they may.
+//!
+//! What an operation needs of its caller is a type, [`need`]: it stands in the signature of the operation
+//! and of the handler that calls it, and the two do not fit together unless they say the same.
 
-use crate::model::{Actor, Environment, Id, Org, Permission, Permissions, Reach};
+use std::marker::PhantomData;
+
+use crate::model::{AccountId, Actor, Environment, Id, Org, Permission, Permissions, Reach, Scope};
 use crate::store::{Tree, key};
 use crate::vault::{Error, Vault};
 
-/// Whoever holds a valid credential.
+/// What an operation needs.
+pub trait Need: 'static {
+    /// The permission that an API key must have; `None` where no API key will do.
+    const OF_KEYS: Option<Permission>;
+    /// Whether a session token will do, within its own account.
+    const TOKENS: bool;
+}
+
+/// Everything that operations need.
+pub mod need {
+    use super::{Need, Permission};
+
+    macro_rules! needs {
+        ($($(#[$doc:meta])* $name:ident: $of_keys:expr, $tokens:literal;)*) => {
+            $(
+                $(#[$doc])*
+                #[derive(Debug, Clone, Copy)]
+                pub enum $name {}
+
+                impl Need for $name {
+                    const OF_KEYS: Option<Permission> = $of_keys;
+                    const TOKENS: bool = $tokens;
+                }
+            )*
+        };
+    }
+
+    needs! {
+        /// Seeing definitions and values, or one account.
+        Read: Some(Permission::Read), true;
+        /// Seeing what belongs to no one account.
+        ReadAll: Some(Permission::Read), false;
+        /// Setting and deleting values.
+        Write: Some(Permission::Write), true;
+        /// Changing definitions and accounts, issuing session tokens.
+        Manage: Some(Permission::Manage), false;
+        /// Changing an account, which its own token may as well.
+        ManageOwn: Some(Permission::Manage), true;
+        /// Making and revoking API keys.
+        Admin: Some(Permission::Admin), false;
+        /// Speaking of the session itself.
+        Session: None, true;
+    }
+}
+
+/// Whoever holds a valid credential, at an operation that needs `N`.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Caller<N> {
     org: Id,
     actor: Actor,
     reach: Reach,
-    permissions: Permissions,
+    credential: Credential,
+    need: PhantomData<fn() -> N>,
+}
+
+/// What a caller has shown.
+#[derive(Debug, Clone)]
+pub(super) enum Credential {
+    /// An API key that may do this.
+    ApiKey(Permissions),
+    /// A token of this session of this account.
+    Session(AccountId, Id),
 }
 
 /// A caller and the environment that the request is about.
 #[derive(Debug, Clone)]
-pub struct CallerIn {
-    caller: Caller,
+pub struct CallerIn<N> {
+    caller: Caller<N>,
     environment: Environment,
 }
 
@@ -30,9 +90,15 @@ pub struct NamedEnvironment<'a> {
     pub header: Option<&'a [u8]>,
 }
 
-impl Caller {
-    pub(super) fn new(org: Id, actor: Actor, reach: Reach, permissions: Permissions) -> Caller {
-        Caller { org, actor, reach, permissions }
+impl<N: Need> Caller<N> {
+    /// Refuses a session token where the operation takes none.
+    pub(super) fn new(org: Id, actor: Actor, reach: Reach, credential: Credential) -> Result<Self, Error> {
+        match credential {
+            Credential::Session(..) if !N::TOKENS => {
+                Err(Error::Forbidden("a session token is not allowed to do this"))
+            }
+            _ => Ok(Caller { org, actor, reach, credential, need: PhantomData }),
+        }
     }
 
     /// The caller's organization: everything it sees is of this one.
@@ -53,18 +119,51 @@ impl Caller {
         &self.reach
     }
 
-    /// What the caller may do.
+    /// The only account that the caller may speak of, where it holds a session token.
     #[must_use]
-    pub fn permissions(&self) -> Permissions {
-        self.permissions
+    pub fn own_account(&self) -> Option<&AccountId> {
+        match &self.credential {
+            Credential::ApiKey(_) => None,
+            Credential::Session(account, _) => Some(account),
+        }
     }
 
-    /// Refuses a caller without `permission`.
+    /// The session, where the caller holds a token of one.
+    pub(super) fn session(&self) -> Option<Id> {
+        match &self.credential {
+            Credential::ApiKey(_) => None,
+            Credential::Session(_, session) => Some(*session),
+        }
+    }
+
+    /// What the caller's API key may do; nothing where it has none.
+    #[must_use]
+    pub fn permissions(&self) -> Permissions {
+        match self.credential {
+            Credential::ApiKey(permissions) => permissions,
+            Credential::Session(..) => Permissions::NONE,
+        }
+    }
+
+    /// Refuses a caller that lacks what the operation needs.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn permit(&self) -> Result<(), Error> {
+        match (&self.credential, N::OF_KEYS) {
+            // That the operation takes tokens was seen when the caller was made.
+            (Credential::Session(..), _) => Ok(()),
+            (Credential::ApiKey(_), Some(permission)) => self.require(permission),
+            (Credential::ApiKey(_), None) => Err(Error::InvalidToken),
+        }
+    }
+
+    /// Refuses a caller whose API key lacks `permission`, which a session token never has.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
     pub fn require(&self, permission: Permission) -> Result<(), Error> {
-        if self.permissions.contains(permission) {
+        if self.permissions().contains(permission) {
             return Ok(());
         }
         Err(Error::Forbidden(match permission {
@@ -74,6 +173,14 @@ impl Caller {
             Permission::Reveal => "this needs the permission `reveal`",
             Permission::Admin => "this needs the permission `admin`",
         }))
+    }
+
+    /// Refuses a session token at variables of any scope but its own.
+    pub(super) fn admit_scope(&self, scope: Scope) -> Result<(), Error> {
+        match (&self.credential, scope) {
+            (Credential::ApiKey(_), _) | (_, Scope::LinkedAccount) => Ok(()),
+            _ => Err(Error::Forbidden("a session token reaches only variables of scope linked_account")),
+        }
     }
 
     /// Whether the caller's credential opens `environment`.
@@ -86,10 +193,10 @@ impl Caller {
     }
 }
 
-impl CallerIn {
+impl<N: Need> CallerIn<N> {
     /// The caller.
     #[must_use]
-    pub fn caller(&self) -> &Caller {
+    pub fn caller(&self) -> &Caller<N> {
         &self.caller
     }
 
@@ -112,7 +219,11 @@ impl Vault {
     /// # Errors
     /// [`Error::Forbidden`] for an environment that the credential does not open;
     /// [`Error::InvalidRequest`] where a key for all names none, an unknown one, or two.
-    pub async fn enter(&self, caller: Caller, named: NamedEnvironment<'_>) -> Result<CallerIn, Error> {
+    pub async fn enter<N: Need>(
+        &self,
+        caller: Caller<N>,
+        named: NamedEnvironment<'_>,
+    ) -> Result<CallerIn<N>, Error> {
         let environment = match self.named_environment(&caller, named).await? {
             Some(environment) => environment,
             None => match caller.reach() {
@@ -131,16 +242,16 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Vault::enter`].
-    pub async fn named_environment(
+    pub async fn named_environment<N: Need>(
         &self,
-        caller: &Caller,
+        caller: &Caller<N>,
         named: NamedEnvironment<'_>,
     ) -> Result<Option<Environment>, Error> {
         let Some(first) = named.names().next() else { return Ok(None) };
         let known = match caller.reach() {
             Reach::One(own) => {
                 if named.names().any(|name| name != own.as_str().as_bytes()) {
-                    return Err(Error::Forbidden("this key does not open that environment"));
+                    return Err(Error::Forbidden("this credential does not open that environment"));
                 }
                 return Ok(Some(own.clone()));
             }

@@ -10,11 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::model::{
-    Actor, ApiKey, Environment, Id, LONGEST_LIFETIME, Org, Permission, Permissions, Reach, Timestamp,
-};
+use crate::model::{Actor, ApiKey, Environment, Id, LONGEST_LIFETIME, Org, Permissions, Reach, Timestamp};
 use crate::store::{Batch, Tree, key, record};
-use crate::vault::{Caller, Error, Page, PageRequest, Vault};
+use crate::vault::access::Credential;
+use crate::vault::{Caller, Error, Need, Page, PageRequest, Vault, need};
 
 /// What a new key is to be.
 #[derive(Debug)]
@@ -63,7 +62,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`] for one that is unknown, revoked or expired.
-    pub async fn authenticate(&self, api_key: &str) -> Result<Caller, Error> {
+    pub async fn authenticate<N: Need>(&self, api_key: &str) -> Result<Caller<N>, Error> {
         let hash = self.0.keyring.hash_api_key(api_key);
         let found = self.get::<ApiKey>(Tree::ApiKeys, &key::api_key(&hash)).await?;
         let found = found.ok_or(Error::InvalidCredentials)?.noun;
@@ -72,7 +71,7 @@ impl Vault {
             return Err(Error::InvalidCredentials);
         }
         self.0.key_uses.note(found.org, found.id, now);
-        Ok(Caller::new(found.org, Actor::ApiKey(found.id), found.reach, found.permissions))
+        Caller::new(found.org, Actor::ApiKey(found.id), found.reach, Credential::ApiKey(found.permissions))
     }
 
     /// Makes a key for the operator, who may make any.
@@ -89,10 +88,10 @@ impl Vault {
     /// [`Error::Forbidden`] for what the caller lacks; else as [`Vault::create_api_key`].
     pub async fn issue_api_key(
         &self,
-        caller: &Caller,
+        caller: &Caller<need::Admin>,
         new: NewApiKey,
     ) -> Result<(ApiKey, ApiKeySecret), Error> {
-        caller.require(Permission::Admin)?;
+        caller.permit()?;
         if *caller.reach() != Reach::All && *caller.reach() != new.reach {
             return Err(Error::Forbidden("a key can be made only for environments that yours opens"));
         }
@@ -176,10 +175,10 @@ impl Vault {
     /// [`Error::Forbidden`].
     pub async fn list_api_keys(
         &self,
-        caller: &Caller,
+        caller: &Caller<need::Admin>,
         page: PageRequest,
     ) -> Result<Page<ListedApiKey>, Error> {
-        caller.require(Permission::Admin)?;
+        caller.permit()?;
         let mut keys = self.api_keys(caller.org()).await?;
         keys.retain(|listed| sees(caller, &listed.key));
         Ok(page.cut(keys))
@@ -197,8 +196,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::NotFound`].
-    pub async fn withdraw_api_key(&self, caller: &Caller, id: Option<Id>) -> Result<(), Error> {
-        caller.require(Permission::Admin)?;
+    pub async fn withdraw_api_key(&self, caller: &Caller<need::Admin>, id: Option<Id>) -> Result<(), Error> {
+        caller.permit()?;
         let id = id.ok_or(NOT_FOUND)?;
         self.end_api_key(caller.org(), id, |key| sees(caller, key)).await
     }
@@ -223,7 +222,7 @@ impl Vault {
 
 const NOT_FOUND: Error = Error::NotFound("API key");
 
-fn sees(caller: &Caller, key: &ApiKey) -> bool {
+fn sees(caller: &Caller<need::Admin>, key: &ApiKey) -> bool {
     match &key.reach {
         Reach::One(environment) => caller.reaches(environment),
         Reach::All => *caller.reach() == Reach::All,

@@ -1,11 +1,9 @@
 //! Definitions: changed and deleted, with their values in the same durable change.
 
-use crate::model::{
-    Address, Content, Definition, Description, Format, Id, Name, Permission, Scope, Timestamp, Value,
-};
+use crate::model::{Address, Content, Definition, Description, Format, Id, Name, Scope, Timestamp, Value};
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::page::SCAN_STEP;
-use crate::vault::{Caller, Error, MAX_ATTEMPTS, Seen, Vault};
+use crate::vault::{Caller, Error, MAX_ATTEMPTS, Seen, Vault, need};
 
 /// What a definition is to become; what is absent stays.
 #[derive(Debug, Default)]
@@ -56,12 +54,12 @@ impl Vault {
     /// what cannot change, or where values do not fit the new format.
     pub async fn patch_definition(
         &self,
-        caller: &Caller,
+        caller: &Caller<need::Manage>,
         id: Option<Id>,
         patch: &DefinitionPatch,
     ) -> Result<Definition, Error> {
         let id = self.definition(caller.org(), id).await?.noun.id;
-        caller.require(Permission::Manage)?;
+        caller.permit()?;
         let _alone = self.definition_gate(id).write().await;
         for _ in 0..MAX_ATTEMPTS {
             let seen = self.definition(caller.org(), Some(id)).await?;
@@ -81,7 +79,7 @@ impl Vault {
 
     async fn plan_patch(
         &self,
-        caller: &Caller,
+        caller: &Caller<need::Manage>,
         seen: &Seen<Definition>,
         changed: &Definition,
     ) -> Result<Batch, Error> {
@@ -109,7 +107,7 @@ impl Vault {
     /// Checks every value against the changed format, and seals it where the definition became encrypted.
     async fn plan_values(
         &self,
-        caller: &Caller,
+        caller: &Caller<need::Manage>,
         old: &Definition,
         changed: &Definition,
         batch: Batch,
@@ -160,12 +158,12 @@ impl Vault {
     /// that the caller's key does not open; [`Error::DefinitionInUse`].
     pub async fn delete_definition(
         &self,
-        caller: &Caller,
+        caller: &Caller<need::Manage>,
         id: Option<Id>,
         force: bool,
     ) -> Result<Definition, Error> {
         let id = self.definition(caller.org(), id).await?.noun.id;
-        caller.require(Permission::Manage)?;
+        caller.permit()?;
         let _alone = self.definition_gate(id).write().await;
         for _ in 0..MAX_ATTEMPTS {
             let seen = self.definition(caller.org(), Some(id)).await?;
@@ -179,7 +177,7 @@ impl Vault {
 
     async fn plan_deletion(
         &self,
-        caller: &Caller,
+        caller: &Caller<need::Manage>,
         seen: &Seen<Definition>,
         force: bool,
     ) -> Result<Batch, Error> {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use regex::{Regex, RegexBuilder};
 
-use crate::model::{Definition, Format, Id, Name, Permission, Scope};
+use crate::model::{Definition, Format, Id, Name, Scope};
 use crate::store::{Tree, key, record};
 use crate::vault::page::SCAN_STEP;
-use crate::vault::{Caller, Error, Page, PageRequest, SubjectIds, Vault};
+use crate::vault::{Caller, Error, Page, PageRequest, SubjectIds, Vault, need};
 
 /// Which definitions are wanted. No filter: all of them.
 #[derive(Debug, Default)]
@@ -92,11 +92,11 @@ impl Vault {
     /// [`Error::Forbidden`].
     pub async fn list_definitions(
         &self,
-        caller: &Caller,
+        caller: &Caller<need::Read>,
         filter: &DefinitionFilter,
         page: PageRequest,
     ) -> Result<Page<Definition>, Error> {
-        caller.require(Permission::Read)?;
+        caller.permit()?;
         if filter.impossible {
             return Ok(page.cut(Vec::new()));
         }

@@ -1,8 +1,8 @@
 //! Definitions: made and read.
 
-use crate::model::{Definition, Description, Format, Id, Name, Permission, Scope, Timestamp};
+use crate::model::{Definition, Description, Format, Id, Name, Scope, Timestamp};
 use crate::store::{Batch, Tree, key, record};
-use crate::vault::{Caller, Error, Seen, Vault};
+use crate::vault::{Caller, Error, Seen, Vault, need};
 
 /// What a new definition is to be.
 #[derive(Debug)]
@@ -26,8 +26,12 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::DuplicateDefinition`].
-    pub async fn create_definition(&self, caller: &Caller, new: NewDefinition) -> Result<Definition, Error> {
-        caller.require(Permission::Manage)?;
+    pub async fn create_definition(
+        &self,
+        caller: &Caller<need::Manage>,
+        new: NewDefinition,
+    ) -> Result<Definition, Error> {
+        caller.permit()?;
         let now = Timestamp::now();
         let definition = Definition {
             id: self.0.ids.next(),
@@ -57,9 +61,14 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Forbidden`].
-    pub async fn get_definition(&self, caller: &Caller, id: Option<Id>) -> Result<Definition, Error> {
+    pub async fn get_definition(
+        &self,
+        caller: &Caller<need::Read>,
+        id: Option<Id>,
+    ) -> Result<Definition, Error> {
         let definition = self.definition(caller.org(), id).await?.noun;
-        caller.require(Permission::Read)?;
+        caller.permit()?;
+        caller.admit_scope(definition.scope)?;
         Ok(definition)
     }
 

@@ -1,7 +1,7 @@
 //! Why the vault refuses. Each variant is one row of the API's error table.
 
 use crate::crypto;
-use crate::model::{Invalid, Scope};
+use crate::model::{Environment, Invalid, Scope};
 use crate::store;
 
 /// A refusal, or a fault. No variant carries a value, a key or a passphrase.
@@ -10,6 +10,9 @@ pub enum Error {
     /// No credential, or one that does not count: unknown, revoked, expired.
     #[error("Invalid Credentials")]
     InvalidCredentials,
+    /// A session or refresh token that does not count: malformed, forged, spent, expired, revoked.
+    #[error("Invalid token")]
+    InvalidToken,
     /// Authenticated, but not allowed.
     #[error("{0}")]
     Forbidden(&'static str),
@@ -19,6 +22,9 @@ pub enum Error {
     /// The organization has a definition of this name in this scope.
     #[error("a definition of this name exists in scope {0}")]
     DuplicateDefinition(Scope),
+    /// The environment has an account of this id.
+    #[error("a linked account of this id exists in environment {0}")]
+    DuplicateLinkedAccount(Environment),
     /// The definition has values, and deleting them was not asked for.
     #[error("the definition still has values ({0}); force=true deletes them too")]
     DefinitionInUse(u64),

@@ -1,26 +1,41 @@
 //! The ids that a request passes, and the subject that they and a scope make.
 
 use crate::model::{AccountId, Scope, Subject, WorkflowId};
-use crate::vault::Error;
+use crate::vault::{Caller, Error, Need};
 
 /// The linked account and the workflow that a request names. Either may be named in several places: those
 /// must agree.
+///
+/// For a session token its own account is named, whatever the request says, and naming another is refused at
+/// once: nothing is compared with an account that is not the caller's.
 #[derive(Debug, Clone, Default)]
 pub struct SubjectIds {
+    own: Option<AccountId>,
     accounts: Vec<Vec<u8>>,
     workflows: Vec<String>,
 }
 
 impl SubjectIds {
-    /// Ids that name nothing.
+    /// What `caller` names before its request was looked at.
     #[must_use]
-    pub fn new() -> SubjectIds {
-        SubjectIds::default()
+    pub fn of<N: Need>(caller: &Caller<N>) -> SubjectIds {
+        SubjectIds { own: caller.own_account().cloned(), ..SubjectIds::default() }
     }
 
     /// Adds an account's id as it was sent, in one of the places where it may stand.
-    pub fn name_account(&mut self, id: &[u8]) {
-        self.accounts.push(id.to_vec());
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where the caller may speak of one account, and this is another.
+    pub fn name_account(&mut self, id: &[u8]) -> Result<(), Error> {
+        match &self.own {
+            Some(own) if own.as_str().as_bytes() != id => {
+                Err(Error::Forbidden("a session token reaches only its own account"))
+            }
+            _ => {
+                self.accounts.push(id.to_vec());
+                Ok(())
+            }
+        }
     }
 
     /// Adds a workflow's id as it was sent, in one of the places where it may stand.
@@ -33,7 +48,7 @@ impl SubjectIds {
     /// # Errors
     /// [`Error::InvalidLinkedAccount`] where the places disagree or the id is malformed.
     pub fn account(&self) -> Result<Option<AccountId>, Error> {
-        let Some(first) = self.accounts.first() else { return Ok(None) };
+        let Some(first) = self.accounts.first() else { return Ok(self.own.clone()) };
         if self.accounts.iter().any(|other| other != first) {
             return Err(Error::InvalidLinkedAccount(
                 "linked_account_id differs between header, query and body".into(),

@@ -135,7 +135,7 @@ mod tests {
                 lifetime: None,
             };
             let (key, secret) = self.vault.create_api_key(&self.org, new).await.unwrap();
-            self.vault.authenticate(secret.expose()).await.unwrap();
+            self.vault.authenticate::<crate::vault::need::Read>(secret.expose()).await.unwrap();
             key
         }
 
@@ -151,7 +151,7 @@ mod tests {
             None => Keyring::create(&passphrase, KdfParameters::FLOOR, [7; 16]).unwrap(),
         };
         engine.commit(Batch::new().put(Tree::Meta, b"keyring", bytes)).await.unwrap();
-        let policy = Policy { strict_accounts: false, max_value_bytes: 65_536 };
+        let policy = Policy::for_tests();
         Vault::open(engine, keyring, policy).await.unwrap()
     }
 

@@ -4,6 +4,8 @@
 //! was planned on what another change has replaced meanwhile is planned again, from the start.
 
 mod access;
+mod account_lists;
+mod accounts;
 mod api_keys;
 mod data_keys;
 mod definition_changes;
@@ -16,6 +18,8 @@ mod opening;
 mod orgs;
 mod page;
 mod precondition;
+mod session_tokens;
+mod sessions;
 mod set_value;
 mod values;
 
@@ -23,10 +27,13 @@ mod values;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::RwLock;
 
-pub use access::{Caller, CallerIn, NamedEnvironment};
+pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
+pub use account_lists::AccountFilter;
+pub use accounts::{AccountChange, ChangedAccount, NamedAccount};
 pub use api_keys::{ApiKeySecret, ListedApiKey, NewApiKey};
 pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;
@@ -36,6 +43,8 @@ pub use ids::SubjectIds;
 pub use opening::{Contents, Opened, OpeningError, contents, create, open};
 pub use page::{Page, PageRequest};
 pub use precondition::{Precondition, Tags};
+pub use session_tokens::SessionToken;
+pub use sessions::IssuedTokens;
 pub use set_value::SetValue;
 pub use values::{FoundValue, ResolvedValue, ShownContent, ValueFilter};
 
@@ -53,6 +62,23 @@ pub struct Policy {
     pub strict_accounts: bool,
     /// How many bytes a value has at most.
     pub max_value_bytes: usize,
+    /// How long a session token is valid.
+    pub session_lifetime: Duration,
+    /// How long a refresh token is valid.
+    pub refresh_lifetime: Duration,
+}
+
+#[cfg(test)]
+impl Policy {
+    /// What the configuration says by default.
+    pub(crate) fn for_tests() -> Policy {
+        Policy {
+            strict_accounts: false,
+            max_value_bytes: 65_536,
+            session_lifetime: Duration::from_secs(24 * 60 * 60),
+            refresh_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+        }
+    }
 }
 
 /// The open store with its keys, behind the rules. Cheap to clone; clones are the same vault.

@@ -107,6 +107,23 @@ impl PageRequest {
 /// How many records are read at once where many are: other requests get their turn in between.
 pub(super) const SCAN_STEP: usize = 256;
 
+/// Gives `visit` every record of a range, a few at a time.
+pub(super) async fn each_record(
+    engine: &dyn Engine,
+    tree: Tree,
+    prefix: &[u8],
+    mut visit: impl FnMut(Record) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let step = engine.scan(tree, prefix, after.as_deref(), SCAN_STEP).await?;
+        let Some(last) = step.last() else { return Ok(()) };
+        after = Some(last.key.clone());
+        step.into_iter().try_for_each(&mut visit)?;
+        tokio::task::yield_now().await;
+    }
+}
+
 fn plain_integer(text: &str, max: u32) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     text.parse().ok().filter(|number| plain && (1..=max).contains(number))

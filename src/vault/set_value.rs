@@ -1,11 +1,10 @@
 //! Setting a value: the one write that everything else is there for.
 
 use crate::crypto::Plaintext;
-use crate::model::{
-    Account, AccountId, Address, Content, Definition, Environment, Id, Permission, Timestamp, Value,
-};
+use crate::model::{Account, AccountId, Address, Content, Definition, Environment, Id, Timestamp, Value};
 use crate::store::{self, Batch, Tree, key, record};
-use crate::vault::{CallerIn, Error, FoundValue, MAX_ATTEMPTS, Precondition, Seen, SubjectIds, Vault};
+use crate::vault::accounts::{check_account_id, index_new_account, no_such_account};
+use crate::vault::{CallerIn, Error, FoundValue, MAX_ATTEMPTS, Precondition, Seen, SubjectIds, Vault, need};
 
 /// A value to set.
 pub struct SetValue {
@@ -27,7 +26,11 @@ impl Vault {
     /// [`Error::ScopeMismatch`] and malformed ids, [`Error::TooLarge`], [`Error::ValueFormatMismatch`],
     /// [`Error::InvalidLinkedAccount`] for an account that must exist and does not,
     /// [`Error::VersionConflict`].
-    pub async fn set_value(&self, at: &CallerIn, request: &SetValue) -> Result<FoundValue, Error> {
+    pub async fn set_value(
+        &self,
+        at: &CallerIn<need::Write>,
+        request: &SetValue,
+    ) -> Result<FoundValue, Error> {
         let org = at.caller().org();
         // The gate is the definition's, so it is passed before the definition is read for good.
         let _shared = match request.definition {
@@ -36,7 +39,8 @@ impl Vault {
         };
         for _ in 0..MAX_ATTEMPTS {
             let definition = self.definition(org, request.definition).await?;
-            at.caller().require(Permission::Write)?;
+            at.caller().permit()?;
+            at.caller().admit_scope(definition.noun.scope)?;
             let address = Address {
                 org,
                 environment: at.environment().clone(),
@@ -65,7 +69,7 @@ impl Vault {
     /// `None` where another change came in between.
     async fn try_set(
         &self,
-        at: &CallerIn,
+        at: &CallerIn<need::Write>,
         definition: &Seen<Definition>,
         address: &Address,
         request: &SetValue,
@@ -136,21 +140,12 @@ impl Vault {
             return Ok(batch.require_version(Tree::Accounts, account_key, found.revision));
         }
         if self.0.policy.strict_accounts {
-            return Err(Error::InvalidLinkedAccount(format!(
-                "No linked account found for account id : {account} in environment {environment}"
-            )));
+            return Err(no_such_account(account, environment));
         }
-        if account.as_str() == org.to_string() {
-            return Err(Error::InvalidLinkedAccount(
-                "linked_account_id must not be the organization's id".into(),
-            ));
-        }
-        let now = Timestamp::now();
-        let registered = Account { id: self.0.ids.next(), created_at: now, updated_at: now };
-        Ok(batch
-            .require_absent(Tree::Accounts, account_key.as_slice())
-            .put(Tree::Accounts, account_key, record::encode(&registered)?)
-            .add(Tree::Counters, key::accounts_counter(org, environment), 1))
+        check_account_id(org, account)?;
+        let registered = Account::registered(self.0.ids.next(), Timestamp::now());
+        let batch = batch.require_absent(Tree::Accounts, account_key);
+        index_new_account(batch, org, environment, account, &registered)
     }
 }
 

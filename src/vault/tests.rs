@@ -2,31 +2,47 @@
 
 use std::sync::Arc;
 
+use super::access::Credential;
 use super::*;
 use crate::crypto::{KdfParameters, Passphrase};
 use crate::model::{Actor, Environment, Format, Permissions, Reach, Scope};
 use crate::store::decode_counter;
 use crate::store::memory::Memory;
 
+mod accounts;
+mod sessions;
+
 const PLANTED: &str = "planted-7d1f";
 
 struct Bench {
     engine: Arc<Memory>,
     vault: Vault,
-    at: CallerIn,
+    org: Id,
 }
 
 impl Bench {
     async fn new() -> Bench {
+        Bench::with(Policy::for_tests()).await
+    }
+
+    async fn with(policy: Policy) -> Bench {
         let engine = Arc::new(Memory::new());
         let passphrase = Passphrase::from("a passphrase for tests".to_owned());
         let (keyring, _) = Keyring::create(&passphrase, KdfParameters::FLOOR, [7; 16]).unwrap();
-        let policy = Policy { strict_accounts: false, max_value_bytes: 65_536 };
         let vault = Vault::open(engine.clone(), keyring, policy).await.unwrap();
         let org = vault.create_org("acme".parse().unwrap()).await.unwrap();
-        let caller = Caller::new(org.id, Actor::Operator, Reach::All, Permissions::ALL);
-        let at = vault.enter(caller, NamedEnvironment { query: Some("test"), header: None }).await.unwrap();
-        Bench { engine, vault, at }
+        Bench { engine, vault, org: org.id }
+    }
+
+    /// A caller that may do everything, everywhere.
+    fn caller<N: Need>(&self, reach: Reach) -> Caller<N> {
+        Caller::new(self.org, Actor::Operator, reach, Credential::ApiKey(Permissions::ALL)).unwrap()
+    }
+
+    /// That caller in the environment `test`.
+    async fn at<N: Need>(&self) -> CallerIn<N> {
+        let named = NamedEnvironment { query: Some("test"), header: None };
+        self.vault.enter(self.caller(Reach::All), named).await.unwrap()
     }
 
     async fn define(&self, name: &str, scope: Scope, encrypted: bool) -> Id {
@@ -37,7 +53,7 @@ impl Bench {
             format: Format::String,
             encrypted,
         };
-        self.vault.create_definition(self.at.caller(), new).await.unwrap().id
+        self.vault.create_definition(&self.caller(Reach::All), new).await.unwrap().id
     }
 
     async fn set(&self, definition: Id, account: Option<&str>, text: &str) -> Result<FoundValue, Error> {
@@ -47,11 +63,11 @@ impl Bench {
             value: text.to_owned().into(),
             precondition: Precondition::default(),
         };
-        self.vault.set_value(&self.at, &request).await
+        self.vault.set_value(&self.at().await, &request).await
     }
 
     async fn reveal(&self, definition: Id, account: Option<&str>) -> Result<String, Error> {
-        match self.vault.reveal_value(&self.at, Some(definition), &ids(account)).await?.shown {
+        match self.vault.reveal_value(&self.at().await, Some(definition), &ids(account)).await?.shown {
             ShownContent::Plain(text) => Ok(text),
             ShownContent::Revealed(text) => Ok(text.expose_str().unwrap().into()),
             ShownContent::Redacted => panic!("a reveal redacts nothing"),
@@ -72,9 +88,9 @@ impl Bench {
 }
 
 fn ids(account: Option<&str>) -> SubjectIds {
-    let mut ids = SubjectIds::new();
+    let mut ids = SubjectIds::default();
     if let Some(account) = account {
-        ids.name_account(account.as_bytes());
+        ids.name_account(account.as_bytes()).unwrap();
     }
     ids
 }
@@ -131,7 +147,7 @@ fn a_definition_that_becomes_encrypted_leaves_no_plaintext_behind() {
         assert!(bench.holds(PLANTED));
         let commits = bench.engine.commits();
         let patch = DefinitionPatch { encrypted: Some(true), ..DefinitionPatch::default() };
-        bench.vault.patch_definition(bench.at.caller(), Some(definition), &patch).await.unwrap();
+        bench.vault.patch_definition(&bench.caller(Reach::All), Some(definition), &patch).await.unwrap();
         assert_eq!(bench.engine.commits(), commits + 1, "one durable change");
         assert!(!bench.holds(PLANTED));
         assert_eq!(bench.reveal(definition, Some("account-3")).await.unwrap(), PLANTED);
@@ -148,10 +164,10 @@ fn a_definition_deleted_by_force_leaves_nothing_behind() {
             bench.set(definition, Some(account), "text").await.unwrap();
             bench.set(kept, Some(account), "text").await.unwrap();
         }
-        let refused = bench.vault.delete_definition(bench.at.caller(), Some(definition), false).await;
+        let refused = bench.vault.delete_definition(&bench.caller(Reach::All), Some(definition), false).await;
         assert!(matches!(refused, Err(Error::DefinitionInUse(3))));
         let commits = bench.engine.commits();
-        bench.vault.delete_definition(bench.at.caller(), Some(definition), true).await.unwrap();
+        bench.vault.delete_definition(&bench.caller(Reach::All), Some(definition), true).await.unwrap();
         assert_eq!(bench.engine.commits(), commits + 1, "one durable change");
         assert!(!bench.holds(&definition.to_string()), "no key names it");
         assert_eq!(bench.engine.dump(Tree::Values).len(), 3);
@@ -235,7 +251,7 @@ fn a_store_that_fails_is_said_and_reads_go_on() {
 fn a_key_for_all_environments_must_name_one_that_exists() {
     block_on(async {
         let bench = Bench::new().await;
-        let all = bench.at.caller().clone();
+        let all = bench.caller::<need::Read>(Reach::All);
         let enter = async |query: Option<&'static str>, header: Option<&'static [u8]>| {
             bench.vault.enter(all.clone(), NamedEnvironment { query, header }).await
         };
@@ -253,8 +269,7 @@ fn a_key_for_all_environments_must_name_one_that_exists() {
                 "{query:?} {header:?}"
             );
         }
-        let test_only =
-            Caller::new(all.org(), Actor::Operator, Reach::One(Environment::test()), Permissions::ALL);
+        let test_only = bench.caller::<need::Read>(Reach::One(Environment::test()));
         for name in ["production", "nowhere", "Test"] {
             let named = NamedEnvironment { query: Some(name), header: None };
             let refused = bench.vault.enter(test_only.clone(), named).await;

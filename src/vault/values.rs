@@ -6,7 +6,7 @@ use crate::model::{
     Value,
 };
 use crate::store::{self, Batch, Tree, key, record};
-use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, Page, PageRequest, Precondition, SubjectIds, Vault};
+use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, Page, PageRequest, Precondition, SubjectIds, Vault, need};
 
 /// A value with where it lives and what it is of.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Vault {
     /// [`Error::ScopeMismatch`] and malformed ids, [`Error::NotFound`] for the value.
     pub async fn resolve_value(
         &self,
-        at: &CallerIn,
+        at: &CallerIn<need::Read>,
         definition: Option<Id>,
         ids: &SubjectIds,
     ) -> Result<ResolvedValue, Error> {
@@ -107,7 +107,7 @@ impl Vault {
     /// [`Error::Store`] where the audit entry cannot be written.
     pub async fn reveal_value(
         &self,
-        at: &CallerIn,
+        at: &CallerIn<need::Read>,
         definition: Option<Id>,
         ids: &SubjectIds,
     ) -> Result<ResolvedValue, Error> {
@@ -129,7 +129,7 @@ impl Vault {
 
     async fn find_value(
         &self,
-        at: &CallerIn,
+        at: &CallerIn<need::Read>,
         definition: Option<Id>,
         ids: &SubjectIds,
     ) -> Result<FoundValue, Error> {
@@ -137,7 +137,8 @@ impl Vault {
         // The definition first: sealing changes it and its values at once, so a plain value that is read
         // after an encrypted definition can only be an old copy, and is_encrypted covers it.
         let definition = self.definition(org, definition).await?.noun;
-        at.caller().require(Permission::Read)?;
+        at.caller().permit()?;
+        at.caller().admit_scope(definition.scope)?;
         let address = Address {
             org,
             environment: at.environment().clone(),
@@ -148,7 +149,7 @@ impl Vault {
         Ok(FoundValue { address, definition, value: seen.noun })
     }
 
-    async fn record_reveal(&self, at: &CallerIn, value: Id) -> Result<(), Error> {
+    async fn record_reveal(&self, at: &CallerIn<need::Read>, value: Id) -> Result<(), Error> {
         let entry = AuditEntry {
             id: self.0.ids.next(),
             event: AuditEvent::ValueRevealed,
@@ -169,13 +170,14 @@ impl Vault {
     /// [`Error::Forbidden`]; [`Error::ScopeMismatch`] where the scope's id is missing.
     pub async fn list_values(
         &self,
-        at: &CallerIn,
+        at: &CallerIn<need::Read>,
         scope: Scope,
         ids: &SubjectIds,
         filter: ValueFilter,
         page: PageRequest,
     ) -> Result<Page<ResolvedValue>, Error> {
-        at.caller().require(Permission::Read)?;
+        at.caller().permit()?;
+        at.caller().admit_scope(scope)?;
         let subject = ids.subject(scope)?;
         match filter {
             ValueFilter::All => self.values_of_subject(at, &subject, page).await,
@@ -191,7 +193,7 @@ impl Vault {
 
     async fn values_of_subject(
         &self,
-        at: &CallerIn,
+        at: &CallerIn<need::Read>,
         subject: &Subject,
         page: PageRequest,
     ) -> Result<Page<ResolvedValue>, Error> {
@@ -212,7 +214,7 @@ impl Vault {
 
     async fn value_of_subject(
         &self,
-        at: &CallerIn,
+        at: &CallerIn<need::Read>,
         subject: &Subject,
         definition: Id,
     ) -> Result<Option<ResolvedValue>, Error> {
@@ -233,7 +235,7 @@ impl Vault {
     /// [`Error::VersionConflict`].
     pub async fn delete_value(
         &self,
-        at: &CallerIn,
+        at: &CallerIn<need::Write>,
         id: Option<Id>,
         ids: &SubjectIds,
         precondition: &Precondition,
@@ -250,7 +252,7 @@ impl Vault {
             {
                 return Err(VALUE_NOT_FOUND);
             }
-            at.caller().require(Permission::Write)?;
+            at.caller().permit()?;
             let definition = self.find_definition(org, address.definition).await?.ok_or(VALUE_NOT_FOUND)?;
             let seen = self.get::<Value>(Tree::Values, &value_key).await?.ok_or(VALUE_NOT_FOUND)?;
             precondition.check(Some(seen.noun.version))?;

@@ -1,4 +1,4 @@
-//! Records that nearly every request reads (its API key, its definition), kept beside sled, whose page
+//! Records that nearly every request reads (its API key or session, its definition), kept beside sled, whose page
 //! cache costs ten times as much to ask.
 //!
 //! Coherence rests on the index's lock: a record is remembered only by a reader that has held it since
@@ -21,6 +21,7 @@ const LIMIT: usize = 4096;
 pub(super) struct Recent {
     orgs: Records,
     api_keys: Records,
+    sessions: Records,
     definitions: Records,
 }
 
@@ -31,6 +32,7 @@ impl Recent {
         match tree {
             Tree::Orgs => Some(&self.orgs),
             Tree::ApiKeys => Some(&self.api_keys),
+            Tree::Sessions => Some(&self.sessions),
             Tree::Definitions => Some(&self.definitions),
             _ => None,
         }
