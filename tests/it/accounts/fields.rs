@@ -63,7 +63,7 @@ fn name_and_fields_have_limits() {
         api.put("/linked-account", &body).send()
     };
     put(json!({ "name": "n".repeat(256) })).ok();
-    put(json!({ "udf": { "k".repeat(128): "v".repeat(4096) } })).ok();
+    put(json!({ "udf": { "k".repeat(128): "v".repeat(8192 - 128) } })).ok();
     put(json!({ "udf": { "k".repeat(128): null } })).ok();
     put(json!({ "udf": { "ключ \u{1F511} . $ /": "any text,\nwith lines" } })).ok();
     put(json!({ "udf": { "ключ \u{1F511} . $ /": null } })).ok();
@@ -76,7 +76,7 @@ fn name_and_fields_have_limits() {
         ("udf", json!({ "udf": { "": "v" } })),
         ("udf", json!({ "udf": { "k".repeat(129): "v" } })),
         ("udf", json!({ "udf": { "a\u{7}b": "v" } })),
-        ("udf", json!({ "udf": { "k": "v".repeat(4097) } })),
+        ("udf", json!({ "udf": { "k": "v".repeat(8192) } })),
         ("udf", json!({ "udf": fields(65, "k") })),
     ] {
         let message = put(change.clone()).error(400, "INVALID_REQUEST");
