@@ -33,6 +33,7 @@ pub const KEYS: &[&str] = &[
     "server.tls_key",
     "server.allow_plaintext",
     "server.trusted_proxies",
+    "cors.allowed_origins",
     "storage.path",
     "encryption.passphrase",
     "encryption.passphrase_file",
@@ -43,6 +44,7 @@ pub const KEYS: &[&str] = &[
     "sessions.refresh_ttl",
     "limits.max_value_bytes",
     "limits.requests_per_second",
+    "limits.burst",
     "history.keep_versions",
     "audit.keep_days",
     "log.format",
@@ -63,6 +65,8 @@ pub struct Overrides {
 pub struct Config {
     /// `[server]`.
     pub server: Server,
+    /// `[cors]`.
+    pub cors: Cors,
     /// `[storage]`.
     pub storage: Storage,
     /// `[encryption]`.
@@ -101,6 +105,13 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// `server.tls_key`.
     pub key: PathBuf,
+}
+
+/// `[cors]`.
+#[derive(Debug, Default)]
+pub struct Cors {
+    /// The origins whose pages may read answers, each as browsers write it: `https://app.example.com`.
+    pub allowed_origins: Vec<String>,
 }
 
 /// `[storage]`.
@@ -155,6 +166,8 @@ pub struct Limits {
     pub max_value_bytes: u32,
     /// The most requests a second per credential and per address; 0 is no limit.
     pub requests_per_second: u32,
+    /// The most requests at once; twice `requests_per_second` unless set.
+    pub burst: u32,
 }
 
 impl Limits {
@@ -165,7 +178,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_value_bytes: 65_536, requests_per_second: 0 }
+        Self { max_value_bytes: 65_536, requests_per_second: 0, burst: 1 }
     }
 }
 
@@ -253,10 +266,6 @@ impl Config {
     pub fn without_effect(&self) -> Vec<&'static str> {
         let default = Self::default();
         [
-            (
-                "limits.requests_per_second",
-                self.limits.requests_per_second != default.limits.requests_per_second,
-            ),
             ("history.keep_versions", self.history.keep_versions != default.history.keep_versions),
             ("audit.keep_days", self.audit.keep_days != default.audit.keep_days),
         ]

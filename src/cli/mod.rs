@@ -1,6 +1,7 @@
 //! The command line: one file a command. The only place that prints.
 
 mod failure;
+mod hardening;
 mod init;
 mod operator;
 mod output;
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{ListenAddress, Overrides};
 use crate::telemetry::{self, LogFormat, LogLevel};
 use failure::Failure;
+use hardening::Hardened;
 use starting::Start;
 
 /// Scoped configuration and secrets on a machine of your own: one binary, no database server.
@@ -66,13 +68,15 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     // Whatever is created, by us or by a library, is for nobody else's eyes.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    match carry_out(arguments) {
+    // Before the configuration is read, which may have the passphrase in it.
+    let hardened = Hardened::process();
+    match carry_out(arguments, &hardened) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }
 
-fn carry_out(arguments: Arguments) -> Result<(), Failure> {
+fn carry_out(arguments: Arguments, hardened: &Hardened) -> Result<(), Failure> {
     let Arguments { config, data, log_format, listen, command } = arguments;
     let listen = match &command {
         None => listen,
@@ -90,7 +94,7 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
     let _log = telemetry::init(start.config.log.format, level)
         .map_err(|error| Failure::Failed(error.to_string()))?;
     match command {
-        None | Some(Command::Serve(_)) => serve::run(start),
+        None | Some(Command::Serve(_)) => serve::run(start, hardened),
         Some(Command::Init(arguments)) => init::run(&start, &arguments),
         Some(Command::Keys(keys)) => operator::run(&start, keys.asked()),
         Some(Command::Orgs(orgs)) => operator::run(&start, orgs.asked()),

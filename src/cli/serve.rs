@@ -10,11 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
+use crate::cli::hardening::Hardened;
 use crate::cli::starting::Start;
 use crate::cli::{init, output};
 use crate::config::ListenAddress;
 use crate::control::Listener;
-use crate::http::{self, Metrics, Settings, Tls};
+use crate::crypto;
+use crate::http::{self, Metrics, RequestRate, Settings, Tls};
 use crate::store::embedded::{Embedded, OpenError};
 use crate::vault::{self, Contents, Opened, OpeningError};
 
@@ -26,10 +28,11 @@ pub(super) struct Arguments {
     pub(super) listen: Option<ListenAddress>,
 }
 
-pub(super) fn run(start: Start) -> Result<(), Failure> {
+pub(super) fn run(start: Start, hardened: &Hardened) -> Result<(), Failure> {
     // Certificate and listener first: where they cannot be had or the port is taken, no store is made or opened.
     let tls = load_tls(&start)?;
     let listener = bind(&start)?;
+    hardened.report();
     if start.config.has_sample_passphrase() {
         tracing::warn!("the passphrase is the sample, which everyone knows: choose your own for a new store");
     }
@@ -39,7 +42,7 @@ pub(super) fn run(start: Start) -> Result<(), Failure> {
     for key in start.config.without_effect() {
         tracing::warn!(key, "this release does not act on this setting yet");
     }
-    http::block_on(serve(start, listener, tls))
+    http::block_on(serve(start, hardened, listener, tls))
 }
 
 fn load_tls(start: &Start) -> Result<Option<Tls>, Failure> {
@@ -70,7 +73,12 @@ fn bind(start: &Start) -> Result<TcpListener, Failure> {
     })
 }
 
-async fn serve(start: Start, listener: TcpListener, tls: Option<Tls>) -> Result<(), Failure> {
+async fn serve(
+    mut start: Start,
+    hardened: &Hardened,
+    listener: TcpListener,
+    tls: Option<Tls>,
+) -> Result<(), Failure> {
     // From the first moment on: by itself, this signal would end the process.
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("listen to SIGHUP"))?;
     let address = listener.local_addr().map_err(Failure::io("learn the address listened on"))?;
@@ -88,6 +96,13 @@ async fn serve(start: Start, listener: TcpListener, tls: Option<Tls>) -> Result<
             opened
         }
     };
+    // Wiped here: the store is open, and the server has no more use for it.
+    start.config.encryption.passphrase = None;
+    if !crypto::all_keys_are_locked() {
+        tracing::warn!(
+            "memory cannot be locked, so keys may reach swap: raise `ulimit -l`, or encrypt the swap"
+        );
+    }
     // Signals that arrive from here on end the server in good order.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::io("listen to SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("listen to SIGINT"))?;
@@ -96,10 +111,15 @@ async fn serve(start: Start, listener: TcpListener, tls: Option<Tls>) -> Result<
     engine
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let limits = &start.config.limits;
     let settings = Settings {
-        workers: thread::available_parallelism().map_or(1, usize::from),
+        workers,
+        connections_per_worker: hardened.connections_per_worker(workers),
         tls: tls.clone(),
+        request_rate: RequestRate::new(limits.requests_per_second, limits.burst),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
+        allowed_origins: start.config.cors.allowed_origins.clone(),
     };
     let mut server =
         http::serve(vec![listener], vault, metrics(&engine), settings).map_err(Failure::io("serve"))?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::address;
@@ -23,6 +24,9 @@ const NUMBER_AS_DURATION: &str = "a number and s, m, h or d in quotes, such as \
 
 const NETWORKS: &str = "a list of addresses and networks, such as [\"127.0.0.1\", \"10.0.0.0/8\"]";
 
+const ORIGINS: &str =
+    "a list of origins as browsers write them, such as [\"https://app.example.com\"]: no * and no path";
+
 pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     let mut config = Config::default();
     let (floor, cap) = (KdfParameters::FLOOR, KdfParameters::CAP);
@@ -32,6 +36,7 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     config.server.tls = tls_files(read)?;
     boolean(read, "server.allow_plaintext", &mut config.server.allow_plaintext)?;
     list(read, "server.trusted_proxies", NETWORKS, network, &mut config.server.trusted_proxies)?;
+    list(read, "cors.allowed_origins", ORIGINS, web_origin, &mut config.cors.allowed_origins)?;
     // The default lies beside the file too.
     config.storage.path = read.directory.join(&config.storage.path);
     path(read, "storage.path", &mut config.storage.path)?;
@@ -45,6 +50,8 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     let limits = &mut config.limits;
     number(read, "limits.max_value_bytes", 1..=Limits::MAX_VALUE_BYTES_CAP, &mut limits.max_value_bytes)?;
     number(read, "limits.requests_per_second", 0..=1_000_000, &mut limits.requests_per_second)?;
+    limits.burst = (2 * limits.requests_per_second).max(1);
+    number(read, "limits.burst", 1..=2_000_000, &mut limits.burst)?;
     number(read, "history.keep_versions", 1..=10_000, &mut config.history.keep_versions)?;
     number(read, "audit.keep_days", 1..=36_500, &mut config.audit.keep_days)?;
     text(read, "log.format", "text or json", &mut config.log.format)?;
@@ -94,6 +101,14 @@ fn list<T>(
 
 fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(|address| address.to_canonical().into()))
+}
+
+/// An origin in the one spelling that browsers send: what differs from it would never match.
+fn web_origin(text: &str) -> Option<String> {
+    // The parser takes `*` for a name.
+    let exact = Some(text).filter(|text| !text.contains('*'))?;
+    let url = Url::parse(exact).ok().filter(|url| matches!(url.scheme(), "https" | "http"))?;
+    Some(url.origin().ascii_serialization()).filter(|origin| origin == text)
 }
 
 fn duration(

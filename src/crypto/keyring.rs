@@ -3,7 +3,7 @@
 //! ```text
 //! passphrase ─argon2id→ key-encryption key ─HKDF→ commitment   (kept in the file, compared first)
 //!                                          └HKDF→ wrap key ─opens→ master key (random, kept wrapped)
-//! master key ─HKDF→ API-key hash key, session- and refresh-token keys, audit key, data-key wrap key
+//! master key ─HKDF→ API-key hash key, session- and refresh-token keys, entity-tag key, audit key, data-key wrap key
 //! ```
 //!
 //! A wrong passphrase and a damaged file are told apart: a checksum over the file finds damage before
@@ -32,6 +32,8 @@ mod label {
     pub(super) const SESSION_TOKENS: &str = "coffer/master/v1/session-token";
     /// From the master key: signs refresh tokens.
     pub(super) const REFRESH_TOKENS: &str = "coffer/master/v1/refresh-token";
+    /// From the master key: makes entity tags of what must not be guessed from them.
+    pub(super) const ENTITY_TAGS: &str = "coffer/master/v1/entity-tag";
     /// From the master key: chains the audit trail.
     pub(super) const AUDIT: &str = "coffer/master/v1/audit";
     /// From the master key: wraps data keys.
@@ -44,6 +46,7 @@ pub struct Keyring {
     api_keys: MacKey,
     session_tokens: MacKey,
     refresh_tokens: MacKey,
+    entity_tags: MacKey,
     audit: MacKey,
     data_key_wrap: SecretKey,
 }
@@ -87,6 +90,7 @@ impl Keyring {
             api_keys: MacKey::new(&derive(label::API_KEYS)),
             session_tokens: MacKey::new(&derive(label::SESSION_TOKENS)),
             refresh_tokens: MacKey::new(&derive(label::REFRESH_TOKENS)),
+            entity_tags: MacKey::new(&derive(label::ENTITY_TAGS)),
             audit: MacKey::new(&derive(label::AUDIT)),
             data_key_wrap: derive(label::DATA_KEY_WRAP),
         }
@@ -110,6 +114,11 @@ impl Keyring {
     /// The key that signs refresh tokens.
     pub fn refresh_tokens(&self) -> &MacKey {
         &self.refresh_tokens
+    }
+
+    /// The key that makes entity tags.
+    pub fn entity_tags(&self) -> &MacKey {
+        &self.entity_tags
     }
 
     /// The key that chains the audit trail.

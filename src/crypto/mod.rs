@@ -3,6 +3,7 @@
 //! Read in this order:
 //!
 //! - [`secret`]: the types that hold secrets; none can be printed, and all are wiped when dropped;
+//!   `locked`: the memory that keys are in, which is not swapped;
 //! - [`passphrase`]: from the operator's words to a key, by argon2id;
 //! - [`keyring`]: the one small file that the passphrase opens, and every key that comes from it;
 //! - [`seal`](mod@seal): data keys, and the sealed form of one value.
@@ -12,12 +13,14 @@
 //! byte and the reasons.
 
 pub mod keyring;
+mod locked;
 pub mod passphrase;
 mod primitives;
 pub mod seal;
 pub mod secret;
 
 pub use keyring::{Keyring, KeyringError};
+pub use locked::all_keys_are_locked;
 pub use passphrase::{KdfError, KdfParameters, Passphrase, WeakPassphrase};
 pub use primitives::MacKey;
 pub use seal::{AssociatedData, DataKey, KeyId, MalformedSealedValue, OpenError, SealedValue, open, seal};

@@ -10,6 +10,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::locked::Locked;
 use super::secret::SecretKey;
 
 /// Bytes of an XChaCha20 nonce.
@@ -96,7 +97,7 @@ pub(super) fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
 
 /// A key for HMAC-SHA-256, with the two blocks that depend only on the key hashed beforehand: one MAC of a
 /// short message is two compressions.
-pub struct MacKey(Hmac<Sha256>);
+pub struct MacKey(Locked<Hmac<Sha256>>);
 
 impl MacKey {
     /// Prepares `key`.
@@ -105,17 +106,18 @@ impl MacKey {
     }
 
     fn from_bytes(key: &[u8]) -> Self {
-        Self(<Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length"))
+        let mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key);
+        Self(Locked::new(mac.expect("HMAC takes a key of any length")))
     }
 
     /// The MAC of `message`.
     pub fn tag(&self, message: &[u8]) -> [u8; 32] {
-        self.0.clone().chain_update(message).finalize().into_bytes().into()
+        Hmac::clone(&self.0).chain_update(message).finalize().into_bytes().into()
     }
 
     /// Whether `tag`, all of it, is the MAC of `message`; compares in constant time.
     pub fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
-        self.0.clone().chain_update(message).verify_slice(tag).is_ok()
+        Hmac::clone(&self.0).chain_update(message).verify_slice(tag).is_ok()
     }
 }
 

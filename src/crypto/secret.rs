@@ -8,6 +8,8 @@ use std::str::Utf8Error;
 
 use zeroize::Zeroizing;
 
+use super::locked::Locked;
+
 /// The plaintext of a value.
 pub struct Plaintext(Zeroizing<Vec<u8>>);
 
@@ -54,7 +56,7 @@ impl From<String> for Plaintext {
 }
 
 /// A 256-bit key.
-pub struct SecretKey(Box<Zeroizing<[u8; 32]>>);
+pub struct SecretKey(Locked<Zeroizing<[u8; 32]>>);
 
 impl SecretKey {
     /// How many bytes a key has.
@@ -66,14 +68,14 @@ impl SecretKey {
     ///
     /// Those of `fill`.
     pub(super) fn try_fill<E>(fill: impl FnOnce(&mut [u8; 32]) -> Result<(), E>) -> Result<Self, E> {
-        let mut key = Box::new(Zeroizing::new([0; 32]));
+        let mut key = Locked::new(Zeroizing::new([0; 32]));
         fill(&mut key)?;
         Ok(Self(key))
     }
 
     /// A key that `fill` writes in place.
     pub(super) fn fill(fill: impl FnOnce(&mut [u8; 32])) -> Self {
-        let mut key = Box::new(Zeroizing::new([0; 32]));
+        let mut key = Locked::new(Zeroizing::new([0; 32]));
         fill(&mut key);
         Self(key)
     }
@@ -114,6 +116,16 @@ mod tests {
         assert_lacks!(crate::crypto::MacKey: std::fmt::Debug, std::fmt::Display, Clone, serde::Serialize);
         assert_lacks!(crate::crypto::Keyring: std::fmt::Debug, std::fmt::Display, Clone, serde::Serialize);
         assert_lacks!(crate::crypto::Passphrase: std::fmt::Display, Clone, serde::Serialize);
+    }
+
+    #[test]
+    fn secrets_are_wiped_when_dropped() {
+        fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+        wiped::<Zeroizing<[u8; 32]>>();
+        wiped::<Zeroizing<Vec<u8>>>();
+        // The two halves of an HMAC key are such hashes; HMAC itself does not say so.
+        wiped::<sha2::Sha256>();
+        wiped::<chacha20poly1305::XChaCha20Poly1305>();
     }
 
     #[test]

@@ -9,10 +9,11 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::http::error::{ApiError, Code};
+use crate::http::limits;
 use crate::http::query::Query;
 use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Need, Precondition, SubjectIds, Tags, Vault};
 
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("environment");
 /// Some proxies drop header names with underscores, so there are two spellings.
 const LINKED_ACCOUNT_ID: [HeaderName; 2] =
@@ -77,6 +78,10 @@ fn vault(request: &HttpRequest) -> Result<&Vault, ApiError> {
 }
 
 async fn authenticate<N: Need>(request: &HttpRequest, query: &Query) -> Result<Caller<N>, ApiError> {
+    limits::settle(request, check_credential(request, query).await)
+}
+
+async fn check_credential<N: Need>(request: &HttpRequest, query: &Query) -> Result<Caller<N>, ApiError> {
     let headers = request.headers();
     // An API key decides where both are sent, unless only a token can.
     if N::OF_KEYS.is_none() || (headers.contains_key(AUTHORIZATION) && !headers.contains_key(API_KEY)) {

@@ -54,13 +54,18 @@ fn is_json(content_type: &[u8]) -> bool {
 impl Body {
     /// Reads the body as a JSON object.
     pub(super) async fn fields(self) -> Result<Fields, ApiError> {
+        self.fields_within(MAX_BYTES).await
+    }
+
+    /// Reads the body as a JSON object, where it may have up to `max` bytes.
+    pub(super) async fn fields_within(self, max: usize) -> Result<Fields, ApiError> {
         if !self.is_json {
             return Err(ApiError::new(
                 Code::UnsupportedMediaType,
                 "the body must be sent with content-type: application/json",
             ));
         }
-        let bytes = tokio::time::timeout(TIME_LIMIT, self.read())
+        let bytes = tokio::time::timeout(TIME_LIMIT, self.read(max))
             .await
             .map_err(|_| ApiError::new(Code::RequestTimeout, "the body took too long to arrive"))??;
         let text =
@@ -82,13 +87,12 @@ impl Body {
         }
     }
 
-    async fn read(self) -> Result<Bytes, ApiError> {
-        let too_large =
-            || ApiError::new(Code::PayloadTooLarge, format!("a body is at most {MAX_BYTES} bytes"));
-        if self.announced.is_some_and(|bytes| bytes > MAX_BYTES) {
+    async fn read(self, max: usize) -> Result<Bytes, ApiError> {
+        let too_large = || ApiError::new(Code::PayloadTooLarge, format!("a body is at most {max} bytes"));
+        if self.announced.is_some_and(|bytes| bytes > max) {
             return Err(too_large());
         }
-        let bytes = self.payload.to_bytes_limited(MAX_BYTES).await.map_err(|_| too_large())?;
+        let bytes = self.payload.to_bytes_limited(max).await.map_err(|_| too_large())?;
         bytes.map_err(|_| ApiError::invalid_request("the body did not arrive whole"))
     }
 }
@@ -173,6 +177,16 @@ impl Fields {
             }
             Some(_) => Err(ApiError::invalid_request(format!("{field} must be a positive integer"))),
         }
+    }
+
+    /// An array of objects that must be there.
+    pub(super) fn objects(&mut self, field: &str) -> Result<Vec<Fields>, ApiError> {
+        let wrong = || ApiError::invalid_request(format!("{field} must be an array of objects"));
+        let Some(Value::Array(items)) = self.0.remove(field) else { return Err(wrong()) };
+        items
+            .into_iter()
+            .map(|item| if let Value::Object(fields) = item { Ok(Fields(fields)) } else { Err(wrong()) })
+            .collect()
     }
 
     /// An array of texts that may be left out.

@@ -51,8 +51,6 @@ fn address(entry: &[u8]) -> Option<IpAddr> {
 
 /// The address of whoever sent `request`; the unspecified one where not even the peer is known. An IPv4
 /// address is given as such, however the connection came in.
-// What counts requests by address is its only caller.
-#[allow(dead_code)]
 pub(super) fn client_address(request: &HttpRequest) -> IpAddr {
     let Some(peer) = request.peer_addr() else { return Ipv4Addr::UNSPECIFIED.into() };
     match request.app_data::<Data<TrustedProxies>>() {

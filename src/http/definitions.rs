@@ -65,6 +65,7 @@ pub(super) async fn create(
         scope: fields.required("scope")?,
         format: fields.parsed("var_format")?.unwrap_or(Format::String),
         encrypted: fields.boolean("encrypted")?.unwrap_or(false),
+        required: fields.boolean("required")?.unwrap_or(false),
     };
     let definition = vault.create_definition(&caller, new).await?;
     Ok(HttpResponse::Created()
@@ -85,6 +86,7 @@ pub(super) async fn patch(
         description: fields.parsed("description")?,
         format: fields.parsed("var_format")?,
         encrypted: fields.boolean("encrypted")?,
+        required: fields.boolean("required")?,
         scope: fields.parsed("scope")?,
     };
     let definition = vault.patch_definition(&caller, id.parse().ok(), &patch).await?;
@@ -115,6 +117,7 @@ struct DefinitionBody {
     scope: Text<Scope>,
     var_format: Text<Format>,
     encrypted: bool,
+    required: bool,
     created_by: Text<Actor>,
     updated_by: Text<Actor>,
     #[serde(rename = "createdAt")]
@@ -133,6 +136,7 @@ impl DefinitionBody {
             scope: Text(definition.scope),
             var_format: Text(definition.format),
             encrypted: definition.encrypted,
+            required: definition.required,
             created_by: Text(definition.created_by),
             updated_by: Text(definition.updated_by),
             created_at: Text(definition.created_at),

@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -17,8 +18,11 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpResponse};
 
 use crate::http::browser;
+use crate::http::cors::Crossing;
 use crate::http::error::ApiError;
+use crate::http::limits;
 use crate::http::metrics::Metrics;
+use crate::http::quiet::Connection;
 use crate::http::routes::RoutePattern;
 use crate::http::traffic::Traffic;
 
@@ -35,44 +39,70 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     if let Some(traffic) = &traffic {
         traffic.begin();
     }
+    let _asking = request.conn_data::<Rc<Connection>>().map(Connection::ask);
     let request_id = request_id(request.headers().get(REQUEST_ID));
     let method = request.method().clone();
-    let secure = request.app_config().secure();
-    // Handlers and extractors answer their errors with a response that carries the error.
-    let Some(answered) = unless_it_panics(next.call(request)).await else {
-        tracing::error!(request_id, "a handler panicked");
-        let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = error.response(&request_id);
-        dress(response.headers_mut(), &request_id, secure);
-        let line =
-            Line { method: &method, route: "unknown", status: response.status(), request_id: &request_id };
-        line.record(metrics.as_ref(), started);
-        return Err(InternalError::from_response(error, response).into());
+    let (secure, crossing) = (request.app_config().secure(), Crossing::of(&request));
+    let preflight = crossing.as_ref().and_then(|crossing| crossing.preflight(&request));
+    let unmatched = if preflight.is_some() { "preflight" } else { "unknown" };
+    let dress = Dress { request_id: &request_id, secure, crossing };
+    // A preflight is not counted: the request that it asks for is.
+    let at_once =
+        preflight.or_else(|| limits::admit(&request).err().map(|error| error.response(&request_id)));
+    let mut response = match at_once {
+        Some(response) => request.into_response(response).map_into_right_body(),
+        None => {
+            // Handlers and extractors answer their errors with a response that carries the error.
+            let Some(answered) = unless_it_panics(next.call(request)).await else {
+                tracing::error!(request_id, "a handler panicked");
+                let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
+                let mut response = error.response(&request_id);
+                dress.put_on(response.headers_mut());
+                let status = response.status();
+                let line = Line { method: &method, route: unmatched, status, request_id: &request_id };
+                line.record(metrics.as_ref(), started);
+                return Err(InternalError::from_response(error, response).into());
+            };
+            let response = answered?;
+            match response.response().error().map(|error| error_response(error, &request_id)) {
+                Some(shaped) => response.into_response(shaped).map_into_right_body(),
+                None => response.map_into_left_body(),
+            }
+        }
     };
-    let response = answered?;
-    let mut response = match response.response().error().map(|error| error_response(error, &request_id)) {
-        Some(shaped) => response.into_response(shaped).map_into_right_body(),
-        None => response.map_into_left_body(),
-    };
-    dress(response.headers_mut(), &request_id, secure);
+    dress.put_on(response.headers_mut());
+    limits::tell(&mut response);
     if traffic.is_some_and(|traffic| traffic.is_stopping()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    let route = response.request().app_data::<RoutePattern>().map_or("unknown", |pattern| pattern.0);
+    let route = response.request().app_data::<RoutePattern>().map_or(unmatched, |pattern| pattern.0);
     let line = Line { method: &method, route, status: response.status(), request_id: &request_id };
     line.record(metrics.as_ref(), started);
     Ok(response)
 }
 
-fn dress(headers: &mut HeaderMap, request_id: &str, secure: bool) {
-    browser::protect(headers, secure);
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert(REQUEST_ID, value);
-    }
-    // The credential is no `Authorization` header, so a shared cache does not know that an answer is for
-    // one caller only.
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+/// The headers that every response to a request has, whatever it says.
+struct Dress<'a> {
+    request_id: &'a str,
+    /// Whether it came under TLS.
+    secure: bool,
+    crossing: Option<Crossing>,
+}
+
+impl Dress<'_> {
+    fn put_on(&self, headers: &mut HeaderMap) {
+        browser::protect(headers, self.secure);
+        if let Some(crossing) = &self.crossing {
+            crossing.admit(headers);
+        }
+        if let Ok(value) = HeaderValue::from_str(self.request_id) {
+            headers.insert(REQUEST_ID, value);
+        }
+        // The credential is no `Authorization` header, so a shared cache does not know that an answer is for
+        // one caller only.
+        if !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) enum Code {
     ResourceNotFound,
     MethodNotAllowed,
     RequestTimeout,
+    TooManyRequests,
     DuplicateDefinition,
     DuplicateLinkedAccount,
     DefinitionInUse,
@@ -25,6 +26,7 @@ pub(super) enum Code {
     PayloadTooLarge,
     UnsupportedMediaType,
     ValueFormatMismatch,
+    UnresolvedReference,
     ScopeMismatch,
     InvalidLinkedAccountId,
     InvalidRequest,
@@ -42,6 +44,7 @@ impl Code {
             Code::ResourceNotFound => ("RESOURCE_NOT_FOUND", StatusCode::NOT_FOUND),
             Code::MethodNotAllowed => ("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED),
             Code::RequestTimeout => ("REQUEST_TIMEOUT", StatusCode::REQUEST_TIMEOUT),
+            Code::TooManyRequests => ("TOO_MANY_REQUESTS", StatusCode::TOO_MANY_REQUESTS),
             Code::DuplicateDefinition => ("DUPLICATE_DEFINITION", StatusCode::CONFLICT),
             Code::DuplicateLinkedAccount => ("DUPLICATE_LINKED_ACCOUNT", StatusCode::CONFLICT),
             Code::DefinitionInUse => ("DEFINITION_IN_USE", StatusCode::CONFLICT),
@@ -49,6 +52,7 @@ impl Code {
             Code::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE),
             Code::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Code::ValueFormatMismatch => ("VALUE_FORMAT_MISMATCH", StatusCode::BAD_REQUEST),
+            Code::UnresolvedReference => ("UNRESOLVED_REFERENCE", StatusCode::BAD_REQUEST),
             Code::ScopeMismatch => ("SCOPE_MISMATCH", StatusCode::BAD_REQUEST),
             Code::InvalidLinkedAccountId => ("INVALID_LINKED_ACCOUNT_ID", StatusCode::BAD_REQUEST),
             Code::InvalidRequest => ("INVALID_REQUEST", StatusCode::BAD_REQUEST),
@@ -66,13 +70,15 @@ pub(super) struct ApiError {
     message: String,
     /// The methods that the resource has, of a request with another.
     allow: Option<&'static str>,
+    /// How many seconds to wait, of a request that came too soon.
+    retry_after: Option<u64>,
     /// What went wrong inside: for the operator's log, since the client can do nothing with it.
     cause: Option<String>,
 }
 
 impl ApiError {
     pub(super) fn new(code: Code, message: impl Into<String>) -> ApiError {
-        ApiError { code, message: message.into(), allow: None, cause: None }
+        ApiError { code, message: message.into(), allow: None, retry_after: None, cause: None }
     }
 
     pub(super) fn invalid_request(message: impl Into<String>) -> ApiError {
@@ -83,6 +89,13 @@ impl ApiError {
         ApiError {
             allow: Some(allow),
             ..ApiError::new(Code::MethodNotAllowed, "the resource does not have this method")
+        }
+    }
+
+    pub(super) fn too_many_requests(retry_after: u64) -> ApiError {
+        ApiError {
+            retry_after: Some(retry_after),
+            ..ApiError::new(Code::TooManyRequests, format!("too many requests: wait {retry_after} s"))
         }
     }
 
@@ -123,6 +136,9 @@ impl ApiError {
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")));
         if let Some(allow) = self.allow {
             response.insert_header((ALLOW, HeaderValue::from_static(allow)));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, HeaderValue::from(seconds)));
         }
         match status {
             // RFC 9110, section 11.6.1: a 401 names a way to authenticate.
@@ -178,12 +194,13 @@ impl From<vault::Error> for ApiError {
             E::InvalidCredentials => Code::InvalidCredentials,
             E::InvalidToken => Code::InvalidToken,
             E::Forbidden(_) => Code::Forbidden,
-            E::NotFound(_) => Code::ResourceNotFound,
+            E::NotFound(_) | E::UnknownVariables(_) => Code::ResourceNotFound,
             E::DuplicateDefinition(_) => Code::DuplicateDefinition,
             E::DuplicateLinkedAccount(_) => Code::DuplicateLinkedAccount,
             E::DefinitionInUse(_) => Code::DefinitionInUse,
             E::VersionConflict => Code::VersionConflict,
-            E::ValueFormatMismatch => Code::ValueFormatMismatch,
+            E::ValueFormatMismatch | E::MisfitVariables(_) => Code::ValueFormatMismatch,
+            E::UnresolvedReferences(_) => Code::UnresolvedReference,
             E::ScopeMismatch(_) => Code::ScopeMismatch,
             E::InvalidLinkedAccount(_) => Code::InvalidLinkedAccountId,
             E::InvalidRequest(_) => Code::InvalidRequest,

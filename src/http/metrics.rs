@@ -21,6 +21,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, Durations>,
+    refused: Family<RefusalLabels, Counter>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,6 +34,22 @@ struct RequestLabels {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
     route: &'static str,
+}
+
+/// Why a request was refused before its time.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Refusal {
+    /// Its address asks too often.
+    Address,
+    /// Its credential is used too often.
+    Credential,
+    /// Its credential is wrong, like many of its address before.
+    WrongCredential,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    by: &'static str,
 }
 
 /// Buckets from 50 µs, below which lies a read, to 10 s, beyond which lies a stuck disk.
@@ -65,12 +82,23 @@ impl Metrics {
             "Time from a request's head to its response",
             durations.clone(),
         );
-        Metrics { registry, requests, durations }
+        let refused = Family::default();
+        registry.register("coffer_http_refused", "Requests refused by a limit", refused.clone());
+        Metrics { registry, requests, durations, refused }
     }
 
     pub(super) fn request(&self, method: &Method, route: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { method: known(method), route, status }).inc();
         self.durations.get_or_create(&RouteLabels { route }).observe(took.as_secs_f64());
+    }
+
+    pub(super) fn refused(&self, by: Refusal) {
+        let by = match by {
+            Refusal::Address => "address",
+            Refusal::Credential => "credential",
+            Refusal::WrongCredential => "wrong_credential",
+        };
+        self.refused.get_or_create(&RefusalLabels { by }).inc();
     }
 
     pub(super) fn text(&self) -> String {

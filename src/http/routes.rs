@@ -5,7 +5,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::http::error::ApiError;
-use crate::http::{admin_keys, definitions, docs, linked_accounts, service, session_tokens, values};
+use crate::http::{admin_keys, context, definitions, docs, linked_accounts, service, session_tokens, values};
 
 /// What the paths of the public API begin with.
 pub(super) const PUBLIC: &str = "/api/v2/public";
@@ -36,6 +36,9 @@ fn endpoints() -> Vec<Endpoint> {
             GET => values::list,
             DELETE => values::delete,
         }
+        "/api/v2/public/env/resolve": "GET, HEAD" => { GET => context::resolve }
+        "/api/v2/public/env/render": "POST" => { POST => context::render }
+        "/api/v2/public/env/import": "POST" => { POST => context::import }
         "/api/v2/public/env/definitions": "GET, HEAD, POST" => {
             GET => definitions::list,
             POST => definitions::create,

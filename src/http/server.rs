@@ -1,19 +1,25 @@
 //! The server: listeners in, a running service out.
 
+use std::any::Any;
 use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
 use ipnet::IpNet;
 
 use crate::http::client_address::TrustedProxies;
+use crate::http::cors::Cors;
 use crate::http::envelope::envelope;
+use crate::http::limits::{Limits, RequestRate};
 use crate::http::metrics::Metrics;
+use crate::http::quiet::Connection;
 use crate::http::routes::configure;
 use crate::http::tls::Tls;
 use crate::http::traffic::Traffic;
@@ -30,6 +36,8 @@ const MAX_HANDSHAKES: usize = 25_600;
 /// How long an idle connection is kept: longer than the clients and proxies in common use keep it, so that
 /// they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a connection may go without a request under way, whatever its client sends or does not take.
+const QUIET_TIME_LIMIT: Duration = KEEP_ALIVE.saturating_add(HEAD_TIME_LIMIT);
 /// How long requests in flight may take to finish once the server stops.
 const STOP_TIME_LIMIT: Duration = Duration::from_secs(30);
 
@@ -43,10 +51,16 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 pub struct Settings {
     /// How many threads answer requests.
     pub workers: usize,
+    /// How many connections each of them has at most; the next ones wait to be accepted.
+    pub connections_per_worker: usize,
     /// What is shown to clients that speak TLS; none: they speak plain HTTP.
     pub tls: Option<Tls>,
+    /// How often each client may ask; none: as often as it likes.
+    pub request_rate: Option<RequestRate>,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The origins whose pages may read answers, as browsers write them.
+    pub allowed_origins: Vec<String>,
 }
 
 /// A running server.
@@ -67,26 +81,39 @@ pub fn serve(
     metrics: Metrics,
     settings: Settings,
 ) -> io::Result<Server> {
-    let upkeep = Upkeep::begin(vault.clone());
+    let limits = Data::new(Limits::new(settings.request_rate));
+    let upkeep = Upkeep::begin(vault.clone(), limits.clone());
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
     let traffic = Data::new(Traffic::default());
     let tls = settings.tls.map(|tls| tls.server_config()).transpose().map_err(io::Error::other)?;
     let trusted = Data::new(TrustedProxies(settings.trusted_proxies));
+    let cors = Cors::new(&settings.allowed_origins).map(Data::new);
     let shared = traffic.clone();
     let mut server = HttpServer::new(move || {
-        App::new()
+        let app = App::new()
             .app_data(vault.clone())
             .app_data(metrics.clone())
             .app_data(shared.clone())
             .app_data(trusted.clone())
+            .app_data(limits.clone())
             .wrap(from_fn(envelope))
-            .configure(configure)
+            .configure(configure);
+        match &cors {
+            Some(cors) => app.app_data(cors.clone()),
+            None => app,
+        }
     })
     .workers(settings.workers)
+    .max_connections(settings.connections_per_worker.max(1))
     .client_request_timeout(HEAD_TIME_LIMIT)
     .tls_handshake_timeout(HANDSHAKE_TIME_LIMIT)
     .max_connection_rate(MAX_HANDSHAKES)
+    .on_connect(|io, data| {
+        if let Some(socket) = socket(io) {
+            data.insert(Connection::watch(socket, QUIET_TIME_LIMIT));
+        }
+    })
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_TIME_LIMIT.as_secs())
     .disable_signals();
@@ -99,6 +126,12 @@ pub fn serve(
     let server = server.run();
     let handle = server.handle();
     Ok(Server { handle, traffic, running: tokio::task::spawn_local(server), upkeep })
+}
+
+/// What a connection runs over, with or without TLS.
+fn socket(io: &dyn Any) -> Option<&TcpStream> {
+    let under_tls = || io.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0);
+    io.downcast_ref::<TcpStream>().or_else(under_tls)
 }
 
 impl Server {

@@ -1,17 +1,21 @@
-//! What a server does by itself, once a minute and when it stops.
+//! What a server does by itself: every ten seconds, once a minute, and when it stops.
 
 use std::time::Duration;
 
+use actix_web::web::Data;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::http::limits::Limits;
 use crate::vault::Vault;
 
-/// How often it is done. What is shown of the uses of API keys is no finer.
-const INTERVAL: Duration = Duration::from_secs(60);
+/// How often clients that have been idle are forgotten: so many can ask once and never again.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// After how many intervals the uses of API keys are written. What is shown of them is no finer.
+const WRITING: u64 = 6;
 
-/// How often sessions that are over are looked for, which reads all of them.
-const MINUTES_BETWEEN_SWEEPS: u64 = 60;
+/// After how many intervals sessions that are over are looked for, which reads all of them.
+const SWEEPING: u64 = 60 * WRITING;
 
 /// The upkeep of a running server.
 pub(super) struct Upkeep {
@@ -21,25 +25,29 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Begins, with nothing to do for the first minute.
-    pub(super) fn begin(vault: Vault) -> Upkeep {
+    /// Begins, with nothing to do at first.
+    pub(super) fn begin(vault: Vault, limits: Data<Limits>) -> Upkeep {
         let (stop, stopping) = watch::channel(());
-        Upkeep { stop, running: tokio::spawn(run(vault, stopping)) }
+        Upkeep { stop, running: tokio::spawn(run(vault, limits, stopping)) }
     }
 
-    /// Does it a last time.
+    /// Writes a last time.
     pub(super) async fn finish(self) {
         drop(self.stop);
         let _ = self.running.await;
     }
 }
 
-async fn run(vault: Vault, mut stopping: watch::Receiver<()>) {
+async fn run(vault: Vault, limits: Data<Limits>, mut stopping: watch::Receiver<()>) {
     let mut failing = false;
-    for minute in 0_u64.. {
+    for interval in 1.. {
         let stops = tokio::time::timeout(INTERVAL, stopping.changed()).await.is_ok();
+        limits.forget_idle();
+        if !stops && interval % WRITING != 0 {
+            continue;
+        }
         let mut done = vault.write_key_uses().await;
-        if minute % MINUTES_BETWEEN_SWEEPS == 0 && !stops {
+        if !stops && interval % SWEEPING == 0 {
             done = done.and(vault.sweep_sessions().await.map(drop));
         }
         // A store that is full or has failed says so itself; here it would be the same line each minute.

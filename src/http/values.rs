@@ -15,9 +15,6 @@ use crate::http::shape::{PageBody, Text};
 use crate::model::{AccountId, Actor, Content, Environment, Format, Id, Name, Scope, Timestamp, WorkflowId};
 use crate::vault::{FoundValue, ResolvedValue, SetValue, ShownContent, ValueFilter, Vault, need};
 
-/// What stands for an encrypted value where it is not revealed.
-const REDACTED: &str = "[REDACTED]";
-
 /// `POST /env/values`
 pub(super) async fn set(
     InEnvironment(at): InEnvironment<need::Write>,
@@ -122,11 +119,7 @@ struct ResolvedBody<'a> {
 impl<'a> From<&'a ResolvedValue> for ResolvedBody<'a> {
     fn from(resolved: &'a ResolvedValue) -> ResolvedBody<'a> {
         ResolvedBody {
-            value: match &resolved.shown {
-                ShownContent::Plain(text) => text,
-                ShownContent::Redacted => REDACTED,
-                ShownContent::Revealed(text) => text.expose_str().unwrap_or_default(),
-            },
+            value: resolved.shown.text(),
             encrypted: resolved.encrypted,
             name: Text(&resolved.definition.name),
             scope: Text(resolved.definition.scope),
@@ -207,7 +200,7 @@ impl From<ResolvedValue> for ListedValue {
             value: match resolved.shown {
                 ShownContent::Plain(text) => text,
                 // Nothing reveals in a list.
-                ShownContent::Redacted | ShownContent::Revealed(_) => REDACTED.into(),
+                ShownContent::Redacted | ShownContent::Revealed(_) => ShownContent::REDACTED.into(),
             },
             linked_account_id: address.subject.linked_account().cloned().map(Text),
             workflow_id: address.subject.workflow().cloned().map(Text),

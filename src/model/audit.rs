@@ -9,6 +9,8 @@ use super::{Actor, Environment, Id, Timestamp};
 pub enum AuditEvent {
     /// The plaintext of an encrypted value was handed out.
     ValueRevealed,
+    /// The plaintext of every encrypted value of a context was handed out at once.
+    ContextRevealed,
 }
 
 /// One entry of the trail.

@@ -45,6 +45,8 @@ pub struct Definition {
     pub format: Format,
     /// Whether its values are sealed.
     pub encrypted: bool,
+    /// Whether a program cannot do without a value of it.
+    pub required: bool,
     /// Who made it.
     pub created_by: Actor,
     /// Who changed it last.

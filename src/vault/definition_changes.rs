@@ -16,6 +16,8 @@ pub struct DefinitionPatch {
     pub format: Option<Format>,
     /// Whether values are sealed from now on, those that exist included.
     pub encrypted: Option<bool>,
+    /// Whether a program cannot do without a value of it.
+    pub required: Option<bool>,
     /// The scope, which cannot change.
     pub scope: Option<Scope>,
 }
@@ -40,6 +42,9 @@ impl DefinitionPatch {
         }
         if let Some(encrypted) = self.encrypted {
             changed.encrypted = encrypted;
+        }
+        if let Some(required) = self.required {
+            changed.required = required;
         }
         Ok(changed)
     }

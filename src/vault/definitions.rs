@@ -1,6 +1,6 @@
 //! Definitions: made and read.
 
-use crate::model::{Definition, Description, Format, Id, Name, Scope, Timestamp};
+use crate::model::{Actor, Definition, Description, Format, Id, Name, Scope, Timestamp};
 use crate::store::{Batch, Tree, key, record};
 use crate::vault::{Caller, Error, Seen, Vault, need};
 
@@ -17,6 +17,8 @@ pub struct NewDefinition {
     pub format: Format,
     /// Whether its values are sealed.
     pub encrypted: bool,
+    /// Whether a program cannot do without a value of it.
+    pub required: bool,
 }
 
 pub(super) const DEFINITION_NOT_FOUND: Error = Error::NotFound("Variable definition");
@@ -32,29 +34,27 @@ impl Vault {
         new: NewDefinition,
     ) -> Result<Definition, Error> {
         caller.permit()?;
+        let (scope, definition) = (new.scope, self.defined_by(caller.actor(), new));
+        let batch = index_new_definition(Batch::new(), caller.org(), &definition)?;
+        if self.commit(batch).await? { Ok(definition) } else { Err(Error::DuplicateDefinition(scope)) }
+    }
+
+    /// What `new` becomes where `actor` makes it now.
+    pub(super) fn defined_by(&self, actor: Actor, new: NewDefinition) -> Definition {
         let now = Timestamp::now();
-        let definition = Definition {
+        Definition {
             id: self.0.ids.next(),
             name: new.name,
             description: new.description,
             scope: new.scope,
             format: new.format,
             encrypted: new.encrypted,
-            created_by: caller.actor(),
-            updated_by: caller.actor(),
+            required: new.required,
+            created_by: actor,
+            updated_by: actor,
             created_at: now,
             updated_at: now,
-        };
-        let (org, id, scope) = (caller.org(), definition.id, definition.scope);
-        let name_key = key::definition_name(org, scope, &definition.name);
-        let batch = Batch::new()
-            .require_absent(Tree::DefinitionNames, name_key.as_slice())
-            .put(Tree::DefinitionNames, name_key, record::encode(&id)?)
-            .put(Tree::Definitions, key::definition(org, id), record::encode(&definition)?)
-            .put(Tree::DefinitionScopes, key::definition_scope(org, scope, id), [])
-            .add(Tree::Counters, key::definitions_counter(org, None), 1)
-            .add(Tree::Counters, key::definitions_counter(org, Some(scope)), 1);
-        if self.commit(batch).await? { Ok(definition) } else { Err(Error::DuplicateDefinition(scope)) }
+        }
     }
 
     /// The definition with this id (`None`: a text that is no id).
@@ -82,4 +82,17 @@ impl Vault {
     pub(super) async fn find_definition(&self, org: Id, id: Id) -> Result<Option<Seen<Definition>>, Error> {
         self.get(Tree::Definitions, &key::definition(org, id)).await
     }
+}
+
+/// Adds to `batch` all that a new definition consists of, and that none of its name is there.
+pub(super) fn index_new_definition(batch: Batch, org: Id, definition: &Definition) -> Result<Batch, Error> {
+    let (id, scope) = (definition.id, definition.scope);
+    let name_key = key::definition_name(org, scope, &definition.name);
+    Ok(batch
+        .require_absent(Tree::DefinitionNames, name_key.as_slice())
+        .put(Tree::DefinitionNames, name_key, record::encode(&id)?)
+        .put(Tree::Definitions, key::definition(org, id), record::encode(definition)?)
+        .put(Tree::DefinitionScopes, key::definition_scope(org, scope, id), [])
+        .add(Tree::Counters, key::definitions_counter(org, None), 1)
+        .add(Tree::Counters, key::definitions_counter(org, Some(scope)), 1))
 }

@@ -1,7 +1,7 @@
 //! Why the vault refuses. Each variant is one row of the API's error table.
 
 use crate::crypto;
-use crate::model::{Environment, Invalid, Scope};
+use crate::model::{Environment, Invalid, Name, Scope};
 use crate::store;
 
 /// A refusal, or a fault. No variant carries a value, a key or a passphrase.
@@ -34,6 +34,15 @@ pub enum Error {
     /// The value is not of the definition's format.
     #[error("value does not match the variable format")]
     ValueFormatMismatch,
+    /// Values of an import are not of their definitions' formats.
+    #[error("value does not match the variable format: {}", list(.0))]
+    MisfitVariables(Vec<Name>),
+    /// An import names what is not defined.
+    #[error("Variable definition not found: {}", list(.0))]
+    UnknownVariables(Vec<Name>),
+    /// A template refers to what has no value in its context.
+    #[error("unresolved: {}", list(.0))]
+    UnresolvedReferences(Vec<String>),
     /// The ids passed do not fit the definition's scope.
     #[error("{0}")]
     ScopeMismatch(&'static str),
@@ -64,4 +73,8 @@ impl From<Invalid> for Error {
             _ => Error::InvalidRequest(invalid.to_string()),
         }
     }
+}
+
+fn list(names: &[impl std::fmt::Display]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

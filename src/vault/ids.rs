@@ -99,13 +99,24 @@ impl SubjectIds {
                 .account()?
                 .map(Subject::LinkedAccount)
                 .ok_or(Error::ScopeMismatch("linked_account_id is required for linked_account scope")),
-            Scope::Workflow => match self.workflows.as_slice() {
-                [] => Err(Error::ScopeMismatch("workflow_id is required for workflow scope")),
-                [first, others @ ..] if others.iter().any(|other| other != first) => {
-                    Err(Error::InvalidRequest("workflow_id differs between query and body".into()))
-                }
-                [id, ..] => Ok(Subject::Workflow(id.parse::<WorkflowId>()?)),
-            },
+            Scope::Workflow => self
+                .workflow()?
+                .map(Subject::Workflow)
+                .ok_or(Error::ScopeMismatch("workflow_id is required for workflow scope")),
+        }
+    }
+
+    /// The workflow named, if one is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where the places disagree or the id is malformed.
+    pub fn workflow(&self) -> Result<Option<WorkflowId>, Error> {
+        match self.workflows.as_slice() {
+            [] => Ok(None),
+            [first, others @ ..] if others.iter().any(|other| other != first) => {
+                Err(Error::InvalidRequest("workflow_id differs between query and body".into()))
+            }
+            [id, ..] => Ok(Some(id.parse::<WorkflowId>()?)),
         }
     }
 

@@ -7,17 +7,20 @@ mod access;
 mod account_lists;
 mod accounts;
 mod api_keys;
+mod context;
 mod data_keys;
 mod definition_changes;
 mod definition_lists;
 mod definitions;
 mod error;
 mod ids;
+mod import;
 mod key_uses;
 mod opening;
 mod orgs;
 mod page;
 mod precondition;
+mod render;
 mod session_tokens;
 mod sessions;
 mod set_value;
@@ -35,14 +38,17 @@ pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
 pub use accounts::{AccountChange, ChangedAccount, NamedAccount};
 pub use api_keys::{ApiKeySecret, ListedApiKey, NewApiKey};
+pub use context::{Context, Shadowed, Variable};
 pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;
 pub use definitions::NewDefinition;
 pub use error::Error;
 pub use ids::SubjectIds;
+pub use import::{Import, Imported};
 pub use opening::{Contents, Opened, OpeningError, contents, create, open};
 pub use page::{Page, PageRequest};
 pub use precondition::{Precondition, Tags};
+pub use render::{MAX_TEMPLATE_BYTES, Reference, Rendered};
 pub use session_tokens::SessionToken;
 pub use sessions::IssuedTokens;
 pub use set_value::SetValue;
@@ -156,8 +162,12 @@ impl Vault {
     }
 
     fn definition_gate(&self, definition: Id) -> &RwLock<()> {
-        &self.0.definition_gates[usize::from(definition.as_bytes()[11]) % GATES]
+        &self.0.definition_gates[gate_of(definition)]
     }
+}
+
+fn gate_of(definition: Id) -> usize {
+    usize::from(definition.as_bytes()[11]) % GATES
 }
 
 /// A noun and the commit that wrote it.

@@ -33,6 +33,8 @@ impl Precondition {
     /// # Errors
     /// [`Error::VersionConflict`].
     pub fn check(&self, version: Option<u64>) -> Result<(), Error> {
+        let version = version.map(|version| version.to_string());
+        let version = version.as_deref();
         let matches = self.if_match.as_ref().is_none_or(|tags| tags.match_strongly(version));
         let none_matches = self.if_none_match.as_ref().is_none_or(|tags| !tags.match_weakly(version));
         if matches && none_matches { Ok(()) } else { Err(Error::VersionConflict) }
@@ -53,24 +55,22 @@ impl Tags {
         })
     }
 
-    /// Weak comparison, as `If-None-Match` wants it.
-    fn match_weakly(&self, version: Option<u64>) -> bool {
-        self.any(version, |_| true)
+    /// Weak comparison with the tag that stands there, without its quotes, as `If-None-Match` wants it.
+    #[must_use]
+    pub fn match_weakly(&self, current: Option<&str>) -> bool {
+        self.any(current, |_| true)
     }
 
     /// Strong comparison, as `If-Match` wants it: a weak tag matches nothing.
-    fn match_strongly(&self, version: Option<u64>) -> bool {
-        self.any(version, |tag| !tag.weak)
+    fn match_strongly(&self, current: Option<&str>) -> bool {
+        self.any(current, |tag| !tag.weak)
     }
 
-    fn any(&self, version: Option<u64>, counts: impl Fn(&Tag) -> bool) -> bool {
-        match (self, version) {
+    fn any(&self, current: Option<&str>, counts: impl Fn(&Tag) -> bool) -> bool {
+        match (self, current) {
             (_, None) => false,
             (Tags::Any, Some(_)) => true,
-            (Tags::List(tags), Some(version)) => {
-                let version = version.to_string();
-                tags.iter().any(|tag| counts(tag) && tag.opaque == version)
-            }
+            (Tags::List(tags), Some(current)) => tags.iter().any(|tag| counts(tag) && tag.opaque == current),
         }
     }
 }

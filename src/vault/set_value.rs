@@ -1,7 +1,7 @@
 //! Setting a value: the one write that everything else is there for.
 
 use crate::crypto::Plaintext;
-use crate::model::{Account, AccountId, Address, Content, Definition, Environment, Id, Timestamp, Value};
+use crate::model::{Account, AccountId, Address, Content, Definition, Id, Timestamp, Value};
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::accounts::{check_account_id, index_new_account, no_such_account};
 use crate::vault::{CallerIn, Error, FoundValue, MAX_ATTEMPTS, Precondition, Seen, SubjectIds, Vault, need};
@@ -55,7 +55,7 @@ impl Vault {
         Err(store::Error::Busy.into())
     }
 
-    fn check_text(&self, definition: &Definition, text: &Plaintext) -> Result<(), Error> {
+    pub(super) fn check_text(&self, definition: &Definition, text: &Plaintext) -> Result<(), Error> {
         let max = self.0.policy.max_value_bytes;
         if text.len() > max {
             return Err(Error::TooLarge(format!("value must be at most {max} bytes")));
@@ -74,17 +74,28 @@ impl Vault {
         address: &Address,
         request: &SetValue,
     ) -> Result<Option<Value>, Error> {
-        let value_key = key::value(address);
-        let mut batch = Batch::new().require_version(
-            Tree::Definitions,
-            key::definition(address.org, address.definition),
-            definition.revision,
-        );
+        let definition_key = key::definition(address.org, address.definition);
+        let mut batch = Batch::new().require_version(Tree::Definitions, definition_key, definition.revision);
         if let Some(account) = address.subject.linked_account() {
-            batch = self.require_account(address.org, &address.environment, account, batch).await?;
+            batch = self.require_account(at, account, batch).await?;
         }
-        let seen = self.get::<Value>(Tree::Values, &value_key).await?;
+        let seen = self.get::<Value>(Tree::Values, &key::value(address)).await?;
         request.precondition.check(seen.as_ref().map(|seen| seen.noun.version))?;
+        let (batch, value) = self.plan_value(at, &definition.noun, address, seen, &request.value, batch)?;
+        Ok(self.commit(batch).await?.then_some(value))
+    }
+
+    /// Adds to `batch` that `address` holds `text`, over what was `seen` there.
+    pub(super) fn plan_value(
+        &self,
+        at: &CallerIn<need::Write>,
+        definition: &Definition,
+        address: &Address,
+        seen: Option<Seen<Value>>,
+        text: &Plaintext,
+        mut batch: Batch,
+    ) -> Result<(Batch, Value), Error> {
+        let value_key = key::value(address);
         let seen_revision = seen.as_ref().map(|seen| seen.revision);
         let (now, actor) = (Timestamp::now(), at.caller().actor());
         let mut value = match seen {
@@ -101,7 +112,7 @@ impl Vault {
                 updated_at: now,
             },
         };
-        value.content = self.content(definition, address, &value, &request.value)?;
+        value.content = self.content(definition, address, &value, text)?;
         if seen_revision.is_none() {
             batch = index_new_value(batch, address, value.id, &value_key);
         }
@@ -110,17 +121,17 @@ impl Vault {
             value_key,
             record::encode(&value)?,
         );
-        Ok(self.commit(batch).await?.then_some(value))
+        Ok((batch, value))
     }
 
     fn content(
         &self,
-        definition: &Seen<Definition>,
+        definition: &Definition,
         address: &Address,
         value: &Value,
         text: &Plaintext,
     ) -> Result<Content, Error> {
-        if definition.noun.encrypted {
+        if definition.encrypted {
             return self.0.data_keys.seal(address, value.id, value.version, text);
         }
         let text = text.expose_str().map_err(|_| Error::ValueFormatMismatch)?;
@@ -128,16 +139,20 @@ impl Vault {
     }
 
     /// Requires in `batch` that the account is as it is now, and registers it there where it is unknown.
-    async fn require_account(
+    pub(super) async fn require_account(
         &self,
-        org: Id,
-        environment: &Environment,
+        at: &CallerIn<need::Write>,
         account: &AccountId,
         batch: Batch,
     ) -> Result<Batch, Error> {
+        let (org, environment) = (at.caller().org(), at.environment());
         let account_key = key::account(org, environment, account);
         if let Some(found) = self.0.engine.get(Tree::Accounts, &account_key).await? {
             return Ok(batch.require_version(Tree::Accounts, account_key, found.revision));
+        }
+        if at.caller().own_account().is_some() {
+            // Deleted since the token was checked: a token registers nobody.
+            return Err(Error::InvalidToken);
         }
         if self.0.policy.strict_accounts {
             return Err(no_such_account(account, environment));

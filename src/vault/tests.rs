@@ -52,6 +52,7 @@ impl Bench {
             scope,
             format: Format::String,
             encrypted,
+            required: false,
         };
         self.vault.create_definition(&self.caller(Reach::All), new).await.unwrap().id
     }

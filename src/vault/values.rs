@@ -49,6 +49,22 @@ pub enum ShownContent {
     Revealed(Plaintext),
 }
 
+impl ShownContent {
+    /// What stands for an encrypted value where it is not revealed.
+    pub const REDACTED: &'static str = "[REDACTED]";
+
+    /// The text that is shown.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            ShownContent::Plain(text) => text,
+            ShownContent::Redacted => ShownContent::REDACTED,
+            // Text was checked to be text when it was set.
+            ShownContent::Revealed(text) => text.expose_str().unwrap_or_default(),
+        }
+    }
+}
+
 /// Which values of a subject are wanted.
 #[derive(Debug, Clone, Copy)]
 pub enum ValueFilter {
@@ -68,14 +84,14 @@ impl FoundValue {
         self.definition.encrypted || matches!(self.value.content, Content::Sealed(_))
     }
 
-    fn redacted(self) -> ResolvedValue {
+    pub(super) fn redacted(self) -> ResolvedValue {
         self.show(|content, encrypted| match content {
             Content::Plain(text) if !encrypted => ShownContent::Plain(text),
             _ => ShownContent::Redacted,
         })
     }
 
-    fn show(self, shown: impl FnOnce(Content, bool) -> ShownContent) -> ResolvedValue {
+    pub(super) fn show(self, shown: impl FnOnce(Content, bool) -> ShownContent) -> ResolvedValue {
         let encrypted = self.is_encrypted();
         let FoundValue { address, definition, value } = self;
         let Value { id, content, version, created_at, updated_at, .. } = value;
@@ -116,14 +132,8 @@ impl Vault {
             return Ok(found.redacted());
         }
         at.caller().require(Permission::Reveal)?;
-        let value = &found.value;
-        let text = match &value.content {
-            Content::Plain(text) => text.clone().into(),
-            Content::Sealed(sealed) => {
-                self.0.data_keys.open(&found.address, value.id, value.version, sealed)?
-            }
-        };
-        self.record_reveal(at, value.id).await?;
+        let text = self.open_value(&found)?;
+        self.record_reveal(at, AuditEvent::ValueRevealed, found.value.id).await?;
         Ok(found.show(|_, _| ShownContent::Revealed(text)))
     }
 
@@ -149,18 +159,33 @@ impl Vault {
         Ok(FoundValue { address, definition, value: seen.noun })
     }
 
-    async fn record_reveal(&self, at: &CallerIn<need::Read>, value: Id) -> Result<(), Error> {
+    /// Writes the audit entry of a reveal, which must be durable before the plaintext is handed out.
+    pub(super) async fn record_reveal(
+        &self,
+        at: &CallerIn<need::Read>,
+        event: AuditEvent,
+        entity: Id,
+    ) -> Result<(), Error> {
         let entry = AuditEntry {
             id: self.0.ids.next(),
-            event: AuditEvent::ValueRevealed,
+            event,
             actor: at.caller().actor(),
-            entity: value,
+            entity,
             environment: at.environment().clone(),
             created_at: Timestamp::now(),
         };
         let entry_key = key::audit_entry(at.caller().org(), entry.id);
         self.0.engine.commit(Batch::new().put(Tree::Audit, entry_key, record::encode(&entry)?)).await?;
         Ok(())
+    }
+
+    /// The text of a value, to whoever may have it.
+    pub(super) fn open_value(&self, found: &FoundValue) -> Result<Plaintext, Error> {
+        let value = &found.value;
+        match &value.content {
+            Content::Plain(text) => Ok(text.clone().into()),
+            Content::Sealed(sealed) => self.0.data_keys.open(&found.address, value.id, value.version, sealed),
+        }
     }
 
     /// A page of the values of the subject that `ids` make of `scope`, in the order of their definitions'

@@ -11,14 +11,7 @@ use rustls::version::{TLS12, TLS13};
 use crate::support::{Config, Connection, Identity, Response, Server, Store, eventually, trusting};
 
 fn config() -> Config {
-    Config::new().text("server", "tls_cert", "cert.pem").text("server", "tls_key", "key.pem")
-}
-
-/// A store that is served under TLS, and what it shows.
-fn store() -> (Arc<Store>, Identity) {
-    let (store, identity) = (Store::with(&config()), Identity::new());
-    identity.write(store.root());
-    (store, identity)
+    Config::new().with_tls()
 }
 
 fn ask(server: &Server, connection: &mut Connection, path: &str) -> Response {
@@ -33,7 +26,7 @@ fn shows(server: &Server, identity: &Identity) -> bool {
 
 #[test]
 fn both_versions_of_tls_are_spoken_and_nothing_else() {
-    let (store, identity) = store();
+    let (store, identity) = Store::under_tls();
     let server = store.serve();
     for version in [&TLS12, &TLS13] {
         let client = trusting(&identity, &[version]);
@@ -63,7 +56,7 @@ fn the_scheme_is_said_wherever_the_address_is() {
 
 #[test]
 fn browsers_are_told_to_insist_on_tls_where_there_is_tls() {
-    let (store, identity) = store();
+    let (store, identity) = Store::under_tls();
     let server = store.serve();
     let mut connection = Connection::secure(server.address(), &trusting(&identity, ALL_VERSIONS)).unwrap();
     let answer = ask(&server, &mut connection, "/env/definitions");
@@ -73,7 +66,7 @@ fn browsers_are_told_to_insist_on_tls_where_there_is_tls() {
 
 #[test]
 fn a_client_that_wants_http_1_1_gets_it_and_one_that_wants_only_http_2_nothing() {
-    let (store, identity) = store();
+    let (store, identity) = Store::under_tls();
     let server = store.serve();
     let offering = |protocols: &[&[u8]]| {
         let mut client = (*trusting(&identity, ALL_VERSIONS)).clone();
@@ -113,7 +106,7 @@ fn files_that_cannot_be_used_end_it_before_there_is_a_store() {
 
 #[test]
 fn a_key_that_everyone_may_read_is_warned_of() {
-    let (store, _) = store();
+    let (store, _) = Store::under_tls();
     for (mode, warned) in [(0o600, false), (0o644, true)] {
         fs::set_permissions(store.root().join("key.pem"), fs::Permissions::from_mode(mode)).unwrap();
         let server = store.serve();
@@ -125,7 +118,7 @@ fn a_key_that_everyone_may_read_is_warned_of() {
 
 #[test]
 fn a_hangup_has_the_pair_read_anew_and_a_bad_one_changes_nothing() {
-    let (store, first) = store();
+    let (store, first) = Store::under_tls();
     let server = store.serve();
     let mut old = Connection::secure(server.address(), &trusting(&first, ALL_VERSIONS)).unwrap();
     let second = Identity::new();

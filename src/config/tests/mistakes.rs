@@ -39,6 +39,28 @@ fn wrong_types_and_ranges_say_what_is_expected() {
     {
         check("server", &format!("trusted_proxies = {wrong}"), networks);
     }
+    let origins =
+        "a list of origins as browsers write them, such as [\"https://app.example.com\"]: no * and no path";
+    for wrong in [
+        "*",
+        "null",
+        "https://*.example.com",
+        "https://a.b/",
+        "https://a.b/c",
+        "https://a.b:443",
+        "https://A.b",
+        "a.b",
+        "https://u@a.b",
+        "https://a.b ",
+        "https://a.b,https://c.d",
+        "ftp://a.b",
+        "file:///",
+        "https://é.b",
+        "",
+    ] {
+        check("cors", &format!("allowed_origins = ['{wrong}']"), origins);
+    }
+    check("cors", "allowed_origins = '*'", origins);
     check("storage", "path = 1", "a path in quotes");
     check("storage", "path = ''", "a path in quotes");
     check("accounts", "strict = 'true'", "true or false");
@@ -52,6 +74,7 @@ fn wrong_types_and_ranges_say_what_is_expected() {
         check("limits", &format!("max_value_bytes = {wrong}"), expected);
     }
     check("limits", "requests_per_second = -1", "a whole number from 0 to 1000000");
+    check("limits", "burst = 0", "a whole number from 1 to 2000000");
     check("history", "keep_versions = 0", "a whole number from 1 to 10000");
     check("audit", "keep_days = 0", "a whole number from 1 to 36500");
     check("encryption", "argon2_memory_kib = 8191", "a whole number from 8192 to 1048576");

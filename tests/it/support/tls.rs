@@ -12,7 +12,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
-use super::Connection;
+use super::{Config, Connection, Store};
 
 /// A certificate for `localhost`, signed by itself, and its key.
 pub(crate) struct Identity(CertifiedKey<KeyPair>);
@@ -39,6 +39,23 @@ impl Identity {
         let key = directory.join("key.pem");
         std::fs::write(&key, self.key()).expect("written");
         std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("its mode is set");
+    }
+}
+
+impl Config {
+    /// The same with the files of an [`Identity`] beside it.
+    pub(crate) fn with_tls(self) -> Config {
+        self.text("server", "tls_cert", "cert.pem").text("server", "tls_key", "key.pem")
+    }
+}
+
+impl Store {
+    /// An initialized store that is served under TLS, and what it shows.
+    #[track_caller]
+    pub(crate) fn under_tls() -> (Arc<Store>, Identity) {
+        let (store, identity) = (Store::with(&Config::new().with_tls()), Identity::new());
+        identity.write(store.root());
+        (store, identity)
     }
 }
 

@@ -1,0 +1,188 @@
+//! An import: many values of one subject, all of them set or none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::crypto::Plaintext;
+use crate::model::{
+    Address, Content, Definition, Description, Format, Id, Name, Permission, Scope, Subject, Value,
+};
+use crate::store::{self, Batch, Tree, key};
+use crate::vault::definitions::index_new_definition;
+use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, NewDefinition, Seen, SubjectIds, Vault, gate_of, need};
+
+/// What to import.
+pub struct Import {
+    /// The scope of every variable.
+    pub scope: Scope,
+    /// The ids that make the scope particular.
+    pub ids: SubjectIds,
+    /// Whether names that are not defined yet become definitions.
+    pub create: bool,
+    /// Whether every variable is to be encrypted: those that are made, and those that are there.
+    pub encrypted: bool,
+    /// Whether nothing is to be changed, only told.
+    pub dry_run: bool,
+    /// The variables.
+    pub variables: BTreeMap<Name, Plaintext>,
+}
+
+/// What an import did, or would do: every name stands in one of the first three.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// Had no value before.
+    pub added: Vec<Name>,
+    /// Had another value before, or one that the caller may not see.
+    pub changed: Vec<Name>,
+    /// Had this value already, and was left alone.
+    pub left: Vec<Name>,
+    /// Was defined by the import.
+    pub created: Vec<Name>,
+}
+
+impl Vault {
+    /// Sets every variable of an import in one durable change.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], also where something is to be defined without `manage`; [`Error::ScopeMismatch`]
+    /// and malformed ids; [`Error::UnknownVariables`]; [`Error::InvalidRequest`] where a plain definition is
+    /// to be encrypted; [`Error::TooLarge`]; [`Error::MisfitVariables`] for values of the wrong format.
+    pub async fn import(&self, at: &CallerIn<need::Write>, import: &Import) -> Result<Imported, Error> {
+        at.caller().permit()?;
+        at.caller().admit_scope(import.scope)?;
+        let subject = import.ids.exact_subject(import.scope)?;
+        for _ in 0..MAX_ATTEMPTS {
+            let definitions = self.definitions_of(at, import).await?;
+            // Each gate once and in order: two imports, or an import and a change of a definition, would
+            // otherwise wait for each other.
+            let gates: BTreeSet<usize> =
+                definitions.iter().filter_map(|seen| Some(gate_of(seen.as_ref()?.noun.id))).collect();
+            let mut shared = Vec::with_capacity(gates.len());
+            for gate in gates {
+                shared.push(self.0.definition_gates[gate].read().await);
+            }
+            let (batch, imported) = self.plan_import(at, import, &subject, definitions).await?;
+            if import.dry_run || (imported.added.is_empty() && imported.changed.is_empty()) {
+                return Ok(imported);
+            }
+            if self.commit(batch).await? {
+                return Ok(imported);
+            }
+        }
+        Err(store::Error::Busy.into())
+    }
+
+    /// The definition of each variable, in the order of their names; `None` where it is to be made.
+    async fn definitions_of(
+        &self,
+        at: &CallerIn<need::Write>,
+        import: &Import,
+    ) -> Result<Vec<Option<Seen<Definition>>>, Error> {
+        let org = at.caller().org();
+        let mut definitions = Vec::with_capacity(import.variables.len());
+        let mut unknown = Vec::new();
+        for name in import.variables.keys() {
+            let name_key = key::definition_name(org, import.scope, name);
+            let found = match self.get::<Id>(Tree::DefinitionNames, &name_key).await? {
+                Some(found) => self.find_definition(org, found.noun).await?,
+                None => None,
+            };
+            if found.is_none() {
+                unknown.push(name.clone());
+            }
+            definitions.push(found);
+        }
+        match unknown.is_empty() {
+            false if !import.create => Err(Error::UnknownVariables(unknown)),
+            false => at.caller().require(Permission::Manage).map(|()| definitions),
+            true => Ok(definitions),
+        }
+    }
+
+    async fn plan_import(
+        &self,
+        at: &CallerIn<need::Write>,
+        import: &Import,
+        subject: &Subject,
+        definitions: Vec<Option<Seen<Definition>>>,
+    ) -> Result<(Batch, Imported), Error> {
+        let org = at.caller().org();
+        let mut batch = Batch::new();
+        if let Some(account) = subject.linked_account() {
+            batch = self.require_account(at, account, batch).await?;
+        }
+        let (mut imported, mut misfits) = (Imported::default(), Vec::new());
+        for ((name, text), seen) in import.variables.iter().zip(definitions) {
+            let definition = match seen {
+                Some(Seen { noun, .. }) if import.encrypted && !noun.encrypted => {
+                    return Err(Error::InvalidRequest(format!(
+                        "{} is defined without encryption",
+                        noun.name
+                    )));
+                }
+                Some(Seen { noun, revision }) => {
+                    let definition_key = key::definition(org, noun.id);
+                    batch = batch.require_version(Tree::Definitions, definition_key, revision);
+                    noun
+                }
+                None => {
+                    let made = self.defined_by(at.caller().actor(), made_by(import, name));
+                    batch = index_new_definition(batch, org, &made)?;
+                    imported.created.push(name.clone());
+                    made
+                }
+            };
+            match self.check_text(&definition, text) {
+                Err(Error::ValueFormatMismatch) => {
+                    misfits.push(name.clone());
+                    continue;
+                }
+                Err(Error::TooLarge(why)) => return Err(Error::TooLarge(format!("{name}: {why}"))),
+                checked => checked?,
+            }
+            let address = Address {
+                org,
+                environment: at.environment().clone(),
+                subject: subject.clone(),
+                definition: definition.id,
+            };
+            let seen = self.get::<Value>(Tree::Values, &key::value(&address)).await?;
+            let outcome = match &seen {
+                None => &mut imported.added,
+                Some(seen) if self.is_known_to_hold(at, &definition, &seen.noun, text) => &mut imported.left,
+                Some(_) => &mut imported.changed,
+            };
+            outcome.push(name.clone());
+            if imported.left.last() != Some(name) {
+                (batch, _) = self.plan_value(at, &definition, &address, seen, text, batch)?;
+            }
+        }
+        if misfits.is_empty() { Ok((batch, imported)) } else { Err(Error::MisfitVariables(misfits)) }
+    }
+
+    /// Whether a value holds `text`, as far as the caller may know. Of an encrypted value, and to who may
+    /// not read, nothing is told: otherwise guesses could be tried out.
+    fn is_known_to_hold(
+        &self,
+        at: &CallerIn<need::Write>,
+        definition: &Definition,
+        value: &Value,
+        text: &Plaintext,
+    ) -> bool {
+        let may_read = at.caller().own_account().is_some() || at.caller().require(Permission::Read).is_ok();
+        match &value.content {
+            Content::Plain(plain) => may_read && !definition.encrypted && plain.as_bytes() == text.expose(),
+            Content::Sealed(_) => false,
+        }
+    }
+}
+
+fn made_by(import: &Import, name: &Name) -> NewDefinition {
+    NewDefinition {
+        name: name.clone(),
+        description: Description::default(),
+        scope: import.scope,
+        format: Format::String,
+        encrypted: import.encrypted,
+        required: false,
+    }
+}

@@ -1,0 +1,125 @@
+//! `POST /env/import`: many values in one durable change.
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Server};
+
+fn import(api: &Client, mut body: Value, variables: &[(&str, &str)]) -> crate::support::Response {
+    body["variables"] =
+        variables.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    api.post("/env/import", &body).send()
+}
+
+#[test]
+fn an_import_says_what_it_did_and_a_dry_run_what_it_would() {
+    let server = Server::start();
+    let api = server.test();
+    api.set(&api.define_string("CHANGED", "org"), "old");
+    api.set(&api.define_string("LEFT", "org"), "same");
+    api.define_string("ADDED", "org");
+    let variables = [("ADDED", "1"), ("CHANGED", "new"), ("LEFT", "same"), ("MADE", "2")];
+    for dry_run in [true, false] {
+        let body = json!({ "scope": "org", "create": true, "dry_run": dry_run });
+        let done = import(&api, body, &variables).ok();
+        assert_eq!(done["dry_run"], dry_run);
+        assert_eq!(done["added"], json!(["ADDED", "MADE"]));
+        assert_eq!(done["changed"], json!(["CHANGED"]));
+        assert_eq!(done["left"], json!(["LEFT"]));
+        assert_eq!(done["created"], json!(["MADE"]));
+    }
+    let context = api.get("/env/resolve").send().ok();
+    let found: Vec<(&str, &str, u64)> = context["variables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| (v["name"].as_str().unwrap(), v["value"].as_str().unwrap(), v["version"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(found, [("ADDED", "1", 1), ("CHANGED", "new", 2), ("LEFT", "same", 1), ("MADE", "2", 1)]);
+    let again = import(&api, json!({ "scope": "org" }), &variables).ok();
+    assert_eq!(again["left"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn an_import_that_is_refused_changes_nothing() {
+    let server = Server::start();
+    let api = server.test();
+    let number = api.define(&json!({ "name": "NUMBER", "scope": "org", "var_format": "number" }));
+    api.set(&number, "1");
+    api.define_string("PLAIN", "org");
+    let org = |extra: Value| {
+        let mut body = json!({ "scope": "org" });
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        body
+    };
+    let before = api.get("/env/resolve").send().ok();
+    let misfit = import(&api, org(json!({ "create": true })), &[("NEW", "x"), ("NUMBER", "one")]);
+    assert!(misfit.error(400, "VALUE_FORMAT_MISMATCH").contains("NUMBER"));
+    let unknown = import(&api, org(json!({})), &[("NUMBER", "2"), ("WHO", "x"), ("WHAT", "x")]);
+    let message = unknown.error(404, "RESOURCE_NOT_FOUND");
+    assert!(message.contains("WHO") && message.contains("WHAT"), "{message}");
+    let plain = import(&api, org(json!({ "encrypted": true })), &[("NUMBER", "2"), ("PLAIN", "x")]);
+    plain.error(400, "INVALID_REQUEST");
+    import(&api, org(json!({})), &[("NUMBER", "2"), ("PLAIN", &"x".repeat(65_537))])
+        .error(413, "PAYLOAD_TOO_LARGE");
+    import(&api, org(json!({})), &[("NUMBER", "2"), ("NUMBER", "3")]).error(400, "INVALID_REQUEST");
+    import(&api, org(json!({})), &[("NUMBER", "2"), ("A B", "3")]).error(400, "INVALID_REQUEST");
+    import(&api, json!({ "scope": "workflow" }), &[("NUMBER", "2")]).error(400, "SCOPE_MISMATCH");
+    for body in [json!({}), json!({ "scope": "org" }), json!({ "scope": "org", "variables": [1] })] {
+        api.post("/env/import", &body).send().error(400, "INVALID_REQUEST");
+    }
+    assert_eq!(api.get("/env/resolve").send().ok(), before);
+}
+
+#[test]
+fn it_takes_write_and_manage_where_it_defines() {
+    let server = Server::start();
+    let api = server.test();
+    api.define_string("KNOWN", "org");
+    let body = json!({ "scope": "org", "create": true });
+    let writer = server.permitted("write");
+    import(&writer, body.clone(), &[("KNOWN", "1")]).ok();
+    import(&writer, body.clone(), &[("KNOWN", "2"), ("NEW", "1")]).error(403, "FORBIDDEN");
+    import(&server.permitted("manage,read"), body.clone(), &[("KNOWN", "2")]).error(403, "FORBIDDEN");
+    import(&server.permitted("write,manage"), body, &[("NEW", "1")]).ok();
+}
+
+#[test]
+fn guesses_cannot_be_tried_out_on_what_may_not_be_read() {
+    let server = Server::start();
+    let api = server.test();
+    api.set(&api.define_encrypted("SECRET", "org"), "hidden");
+    api.set(&api.define_string("PLAIN", "org"), "seen");
+    let told = |client: &Client, guess: &str| {
+        let body = json!({ "scope": "org", "dry_run": true });
+        import(client, body, &[("PLAIN", guess), ("SECRET", guess)]).ok()["left"].clone()
+    };
+    let writer = server.permitted("write");
+    assert_eq!((told(&writer, "seen"), told(&writer, "hidden")), (json!([]), json!([])));
+    let reader = server.permitted("read,write");
+    assert_eq!((told(&reader, "seen"), told(&reader, "hidden")), (json!(["PLAIN"]), json!([])));
+}
+
+#[test]
+fn an_account_imports_its_own_and_a_large_import_is_one_change() {
+    let server = Server::start();
+    let api = server.test();
+    let names: Vec<String> = (0..2000).map(|n| format!("V{n:04}")).collect();
+    let large = "x".repeat(2000);
+    let variables: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), large.as_str())).collect();
+    let body =
+        json!({ "scope": "linked_account", "linked_account_id": "mark", "create": true, "encrypted": true });
+    assert_eq!(import(&api, body, &variables).ok()["added"].as_array().unwrap().len(), 2000);
+    let server = server.kill().serve();
+    let context = server.test().get("/env/resolve").query("linked_account_id", "mark").send().ok();
+    assert_eq!(context["variables"].as_array().unwrap().len(), 2000);
+
+    let token = server.test().post("/session-token", &json!({ "linked_account_id": "mark" })).send().ok();
+    let bearer = format!("Bearer {}", token["token"].as_str().unwrap());
+    let holder = server.anonymous().with("authorization", bearer);
+    import(&holder, json!({ "scope": "linked_account" }), &[("V0001", "own")]).ok();
+    import(&holder, json!({ "scope": "linked_account", "create": true }), &[("NEW", "x")])
+        .error(403, "FORBIDDEN");
+    import(&holder, json!({ "scope": "org" }), &[("V0001", "x")]).error(403, "FORBIDDEN");
+    let other = json!({ "scope": "linked_account", "linked_account_id": "eve" });
+    import(&holder, other, &[("V0001", "x")]).error(403, "FORBIDDEN");
+}
