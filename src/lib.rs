@@ -11,12 +11,14 @@
 //!    synced before a write is acknowledged.
 //! 4. [`vault`]: the rules. Who may do what, and what it does.
 //! 5. [`http`]: the API. [`control`]: the operator's socket. Both translate, call the vault, translate.
-//! 6. [`cli`]: commands. [`config`] and [`telemetry`]: what they start from.
+//! 6. [`cli`]: commands. [`config`] and [`telemetry`]: what they start from. [`dotenv`]: variables as text, for
+//!    the API and the commands.
 
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod crypto;
+pub mod dotenv;
 pub mod http;
 pub mod model;
 pub mod store;

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// The crate modules that a room may import beside itself.
-const IMPORTS: [(&str, &[&str]); 9] = [
+const IMPORTS: [(&str, &[&str]); 10] = [
     ("model", &[]),
     ("crypto", &[]),
+    ("dotenv", &[]),
     ("store", &["model"]),
     ("vault", &["model", "crypto", "store"]),
-    ("http", &["model", "crypto", "store", "vault"]),
+    ("http", &["model", "crypto", "dotenv", "store", "vault"]),
     ("control", &["model", "crypto", "store", "vault"]),
     ("telemetry", &[]),
     ("config", &["model", "crypto", "telemetry"]),
-    ("cli", &["model", "crypto", "store", "vault", "http", "control", "config", "telemetry"]),
+    ("cli", &["model", "crypto", "store", "vault", "http", "control", "config", "dotenv", "telemetry"]),
 ];
 
 /// What only the files under these places may say.
