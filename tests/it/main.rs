@@ -12,6 +12,7 @@ mod browsers;
 mod cli;
 mod concurrency;
 mod credentials;
+mod documents;
 mod durability;
 mod env;
 mod errors;
