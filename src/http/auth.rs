@@ -7,11 +7,14 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
+use zeroize::Zeroizing;
 
 use crate::http::error::{ApiError, Code};
 use crate::http::limits;
 use crate::http::query::Query;
-use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Need, Precondition, SubjectIds, Tags, Vault};
+use crate::vault::{
+    self, Caller, CallerIn, NamedEnvironment, Need, Precondition, SubjectIds, Tags, Vault, need,
+};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("environment");
@@ -114,6 +117,31 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (Some(sent), None) = (sent.next(), sent.next()) else { return None };
     let (scheme, token) = sent.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
+}
+
+/// The credential of a request whose answer goes on, to be looked at again.
+pub(super) enum ShownCredential {
+    ApiKey(Zeroizing<String>),
+    Token(Zeroizing<String>),
+}
+
+impl ShownCredential {
+    /// The one that decides.
+    pub(super) fn of(headers: &HeaderMap) -> Option<ShownCredential> {
+        let key = headers.get(API_KEY).map(|key| key.to_str());
+        match key {
+            Some(key) => key.ok().map(|key| ShownCredential::ApiKey(Zeroizing::new(key.into()))),
+            None => bearer_token(headers).map(|token| ShownCredential::Token(Zeroizing::new(token.into()))),
+        }
+    }
+
+    /// Whether it is neither revoked nor expired.
+    pub(super) async fn counts(&self, vault: &Vault) -> bool {
+        match self {
+            ShownCredential::ApiKey(key) => vault.authenticate::<need::Read>(key).await.is_ok(),
+            ShownCredential::Token(token) => vault.authenticate_token::<need::Read>(token).await.is_ok(),
+        }
+    }
 }
 
 fn named_environment<'a>(

@@ -29,6 +29,7 @@ mod tls;
 mod traffic;
 mod upkeep;
 mod values;
+mod watch;
 
 pub use limits::RequestRate;
 pub use metrics::Metrics;

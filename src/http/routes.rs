@@ -5,7 +5,9 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::http::error::ApiError;
-use crate::http::{admin_keys, context, definitions, docs, linked_accounts, service, session_tokens, values};
+use crate::http::{
+    admin_keys, context, definitions, docs, linked_accounts, service, session_tokens, values, watch,
+};
 
 /// What the paths of the public API begin with.
 pub(super) const PUBLIC: &str = "/api/v2/public";
@@ -37,6 +39,7 @@ fn endpoints() -> Vec<Endpoint> {
             DELETE => values::delete,
         }
         "/api/v2/public/env/resolve": "GET, HEAD" => { GET => context::resolve }
+        "/api/v2/public/env/watch": "GET, HEAD" => { GET => watch::watch }
         "/api/v2/public/env/render": "POST" => { POST => context::render }
         "/api/v2/public/env/import": "POST" => { POST => context::import }
         "/api/v2/public/env/definitions": "GET, HEAD, POST" => {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 /// How long no request may begin before idle connections are cut: one that has arrived needs a moment to
 /// its handler.
 const QUIET: Duration = Duration::from_millis(50);
@@ -12,6 +14,7 @@ const QUIET: Duration = Duration::from_millis(50);
 pub(super) struct Traffic {
     begun: AtomicU64,
     stopping: AtomicBool,
+    stopped: Notify,
 }
 
 impl Traffic {
@@ -23,11 +26,21 @@ impl Traffic {
     /// From now on responses end their connections.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        self.stopped.notify_waiters();
     }
 
     /// Whether responses end their connections.
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Waits until responses end their connections.
+    pub(super) async fn stopped(&self) {
+        // Before the look: whoever stops afterwards wakes it.
+        let stopped = self.stopped.notified();
+        if !self.stopping.load(Ordering::SeqCst) {
+            stopped.await;
+        }
     }
 
     /// Waits until no request has begun for a moment.

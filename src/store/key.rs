@@ -76,7 +76,31 @@ pub fn definition_scope(org: Id, scope: Scope, definition: Id) -> Vec<u8> {
 /// # Errors
 /// [`Error::Damaged`] where it is not such a key.
 pub fn parse_definition_scope(key: &[u8]) -> Result<Id, Error> {
-    parse(key, |[_org, _scope, id]| id.parse().ok())
+    scope_of_definition(key).map(|(_org, _scope, id)| id)
+}
+
+/// Organization, scope and id of the definition that [`definition_scope`] made `key` from.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn scope_of_definition(key: &[u8]) -> Result<(Id, Scope, Id), Error> {
+    parse(key, |[org, scope, id]| Some((org.parse().ok()?, scope.parse().ok()?, id.parse().ok()?)))
+}
+
+/// Organization and id of the definition that [`definition`] made `key` from.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn parse_definition(key: &[u8]) -> Result<(Id, Id), Error> {
+    parse(key, |[org, id]| Some((org.parse().ok()?, id.parse().ok()?)))
+}
+
+/// Scope and name in a key that [`definition_name`] made.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn parse_definition_name(key: &[u8]) -> Result<(Scope, Name), Error> {
+    parse(key, |[_org, scope, name]| Some((scope.parse().ok()?, name.parse().ok()?)))
 }
 
 /// What the keys of one scope in `definition_scopes` begin with.
@@ -156,7 +180,17 @@ pub fn account(org: Id, environment: &Environment, account: &AccountId) -> Vec<u
 /// # Errors
 /// [`Error::Damaged`] where it is not such a key.
 pub fn parse_account(key: &[u8]) -> Result<AccountId, Error> {
-    parse(key, |[_org, _environment, account]| account.parse().ok())
+    place_of_account(key).map(|(_org, _environment, account)| account)
+}
+
+/// Organization, environment and id of the account whose key in `accounts` [`account`] made.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn place_of_account(key: &[u8]) -> Result<(Id, Environment, AccountId), Error> {
+    parse(key, |[org, environment, account]| {
+        Some((org.parse().ok()?, environment.parse().ok()?, account.parse().ok()?))
+    })
 }
 
 /// What the keys of one environment's accounts in `accounts` and `account_ids` begin with.

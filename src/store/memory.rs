@@ -9,6 +9,7 @@ use std::ops::Bound;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::feed::Feed;
 use super::{
     Batch, BoxFuture, Engine, Error, Record, Requirement, Revision, Tree, Write, decode_counter,
     encode_counter,
@@ -21,6 +22,7 @@ type Map = BTreeMap<(Tree, Vec<u8>), (Revision, Vec<u8>)>;
 pub struct Memory {
     state: Mutex<State>,
     frozen: watch::Sender<bool>,
+    feed: Feed,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +44,11 @@ impl Memory {
     /// An empty store.
     #[must_use]
     pub fn new() -> Memory {
-        Memory { state: Mutex::default(), frozen: watch::Sender::new(false) }
+        Memory {
+            state: Mutex::default(),
+            frozen: watch::Sender::new(false),
+            feed: Feed::after_commit(Revision(0)),
+        }
     }
 
     /// The next commit that gets that far fails with `error`, and changes nothing. Called more than once,
@@ -192,8 +198,15 @@ impl Engine for Memory {
         Box::pin(async move {
             // Fails only when the sender is gone, and that is `self`.
             let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
-            self.state.lock().commit(&batch)
+            let mut state = self.state.lock();
+            let revision = state.commit(&batch)?;
+            self.feed.add(revision, batch.writes().iter().map(Write::change));
+            Ok(revision)
         })
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     fn is_writable(&self) -> bool {

@@ -5,6 +5,7 @@
 //! today, and to a remote key-value store that knows compare-and-write.
 
 pub mod embedded;
+pub mod feed;
 pub mod key;
 #[cfg(test)]
 pub mod memory;
@@ -168,6 +169,17 @@ pub enum Write {
     /// The counter under the key (absent: zero) is larger by this much afterwards. Unlike a put under a
     /// requirement, two additions never conflict.
     Add(Tree, Vec<u8>, i64),
+}
+
+impl Write {
+    /// The key that changes, and whether something stands there afterwards.
+    #[must_use]
+    pub fn change(&self) -> (Tree, &[u8], bool) {
+        match self {
+            Write::Put(tree, key, _) | Write::Add(tree, key, _) => (*tree, key, true),
+            Write::Delete(tree, key) => (*tree, key, false),
+        }
+    }
 }
 
 /// A change: requirements and writes across trees that stand or fall together.
@@ -338,6 +350,9 @@ pub trait Engine: Send + Sync + 'static {
     /// All of `batch` if its requirements hold, else none of it; durable and visible once this is `Ok`, and
     /// not visible to any reader before it is durable.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, Error>>;
+
+    /// The latest commits. One is in it once it is visible.
+    fn feed(&self) -> &feed::Feed;
 
     /// Whether the last commit succeeded, so that the next may.
     fn is_writable(&self) -> bool;

@@ -25,6 +25,7 @@ mod session_tokens;
 mod sessions;
 mod set_value;
 mod values;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ pub use session_tokens::SessionToken;
 pub use sessions::IssuedTokens;
 pub use set_value::SetValue;
 pub use values::{FoundValue, ResolvedValue, ShownContent, ValueFilter};
+pub use watch::{Event, Step, Watch};
 
 use crate::crypto::Keyring;
 use crate::model::{Id, IdGenerator};

@@ -21,6 +21,12 @@ impl<'a> Logged<'a> {
         }
     }
 
+    /// The key that changes, and whether it holds something afterwards.
+    pub(super) fn change(&self) -> (Tree, &'a [u8], bool) {
+        let (tree, key) = self.key();
+        (tree, key, matches!(self, Logged::Put(..)))
+    }
+
     /// What the key holds afterwards.
     pub(super) fn value(&self) -> Option<&'a [u8]> {
         match *self {

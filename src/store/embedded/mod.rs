@@ -50,6 +50,7 @@ pub use create::{Creation, Presence};
 pub use error::OpenError;
 pub use stats::Stats;
 
+use super::feed::Feed;
 use super::{Batch, BoxFuture, Engine, Error, Record, Revision, Tree};
 use committer::Committer;
 use error::Doing;
@@ -136,9 +137,9 @@ impl Embedded {
                 return Err(error);
             }
         };
-        let Recovered { instance, index, journal, reached, last, base, base_bytes, journal_bytes } =
+        let Recovered { instance, index, journal, reached, feed, base, base_bytes, journal_bytes } =
             recovered;
-        let shared = Arc::new(Shared::new(dir.to_owned(), instance, tuning, index, last));
+        let shared = Arc::new(Shared::new(dir.to_owned(), instance, tuning, index, feed));
         shared.counters.base_revision.store(base.0, Ordering::Relaxed);
         shared.counters.journal_written.store(journal_bytes, Ordering::Relaxed);
         let keeper = Keeper::start(Arc::clone(&shared), base_bytes).doing("start the keeper of", dir)?;
@@ -278,6 +279,10 @@ impl Engine for Embedded {
             let answer = self.queue.submit(batch)?;
             answer.await.unwrap_or_else(|_| Err(queue::stopped()))
         })
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.shared.feed
     }
 
     fn is_writable(&self) -> bool {

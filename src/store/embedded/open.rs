@@ -17,6 +17,7 @@ use super::state::{IndexState, State};
 use super::tuning::Tuning;
 use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, base, files, index_files, quiet};
 use crate::store::Revision;
+use crate::store::feed::Feed;
 
 /// A store that was read and is ready to go on.
 pub(super) struct Recovered {
@@ -24,7 +25,7 @@ pub(super) struct Recovered {
     pub(super) index: Index,
     pub(super) journal: Journal,
     pub(super) reached: Reached,
-    pub(super) last: Revision,
+    pub(super) feed: Feed,
     pub(super) base: Revision,
     pub(super) base_bytes: u64,
     /// Bytes of journal after the base.
@@ -35,7 +36,11 @@ pub(super) struct Recovered {
 pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenError> {
     let state = State::load(dir)?;
     let files = Files::find(dir, state.as_ref())?;
-    let end = files.read_journal(files.base, &mut |_, _| Ok(()))?;
+    let feed = Feed::after_commit(files.base);
+    let end = files.read_journal(files.base, &mut |revision, writes| {
+        feed.add(revision, writes.iter().map(|write| write.change()));
+        Ok(())
+    })?;
     let last = end.last;
     let known = files.known(state.as_ref());
     if last < known {
@@ -50,7 +55,7 @@ pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenErro
     let journal = Journal::resume(&files.journal_dir(), files.instance, end, tuning.segment_bytes)?;
     let base_bytes = std::fs::metadata(&files.base_path).doing("read", &files.base_path)?.len();
     let Files { instance, base, .. } = files;
-    Ok(Recovered { instance, index, journal, reached, last, base, base_bytes, journal_bytes })
+    Ok(Recovered { instance, index, journal, reached, feed, base, base_bytes, journal_bytes })
 }
 
 /// The files that are the store.

@@ -10,6 +10,7 @@ use super::index::Index;
 use super::instance::Instance;
 use super::stats::Counters;
 use super::tuning::Tuning;
+use crate::store::feed::Feed;
 use crate::store::{Error, Revision};
 
 /// State of an open engine.
@@ -19,6 +20,8 @@ pub(super) struct Shared {
     pub(super) instance: Instance,
     pub(super) tuning: Tuning,
     pub(super) counters: Counters,
+    /// The latest commits.
+    pub(super) feed: Feed,
     /// Set by closing: no batch is taken any more.
     pub(super) closed: AtomicBool,
     /// `None` once closed.
@@ -30,13 +33,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        dir: PathBuf,
-        instance: Instance,
-        tuning: Tuning,
-        index: Index,
-        applied: Revision,
-    ) -> Shared {
+    pub(super) fn new(dir: PathBuf, instance: Instance, tuning: Tuning, index: Index, feed: Feed) -> Shared {
         Shared {
             dir,
             instance,
@@ -44,7 +41,8 @@ impl Shared {
             counters: Counters::default(),
             closed: AtomicBool::new(false),
             index: RwLock::new(Some(index)),
-            applied: AtomicU64::new(applied.0),
+            applied: AtomicU64::new(feed.last().0),
+            feed,
             failure: OnceLock::new(),
         }
     }

@@ -116,6 +116,8 @@ impl Target {
                 api.get("/env/resolve").query("reveal", "true")
             }
             ("GET", "/env/resolve") => api.get("/env/resolve").query("linked_account_id", ACCOUNT),
+            // One that is let in would not end.
+            ("GET", "/env/watch") => api.get("/env/watch").header("last-event-id", "x"),
             ("POST", "/env/render") => {
                 api.post("/env/render", &json!({ "template": "text", "linked_account_id": ACCOUNT }))
             }

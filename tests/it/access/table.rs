@@ -85,6 +85,7 @@ DELETE /env/values/{scope_or_value_id} (organization)
                                          | key tok no   ok   no   no   no   ok   404  404  400  404  404
 GET    /env/resolve (own account)        | key tok ok   no   no   no   no   ok   ok   ok   400  ok   no
 GET    /env/resolve (revealed)           | key tok no   no   no   no   no   ok   ok   ok   400  ok   ok
+GET    /env/watch (from no event)        | key tok 400  no   no   no   no   400  400  400  400  400  400
 POST   /env/render                       | key tok ok   no   no   no   no   ok   ok   ok   400  ok   no
 POST   /env/import (own account)         | key tok no   ok   no   no   no   ok   404  ok   400  ok   no
 POST   /env/import (defining)            | key tok no   no   no   no   no   ok   ok   ok   400  no   no

@@ -6,3 +6,4 @@ mod render;
 mod resolve;
 mod value;
 mod values;
+mod watch;
