@@ -22,15 +22,21 @@ pub fn all_keys_are_locked() -> bool {
 
 /// A value on the heap in locked pages, or in ordinary ones where the system allows no more.
 pub(super) struct Locked<T> {
-    // Dropped first: once the value's memory is freed, its pages may be gone.
+    // Dropped before the memory is freed, as its pages may then be gone, and after the value was wiped.
     _pages: Pages,
-    value: Box<T>,
+    value: Box<Option<T>>,
+}
+
+impl<T> Drop for Locked<T> {
+    fn drop(&mut self) {
+        *self.value = None;
+    }
 }
 
 impl<T> Locked<T> {
     pub(super) fn new(value: T) -> Self {
-        let value = Box::new(value);
-        Self { _pages: Pages::lock(ptr::from_ref(&*value).addr(), size_of::<T>()), value }
+        let value = Box::new(Some(value));
+        Self { _pages: Pages::lock(ptr::from_ref(&*value).addr(), size_of::<Option<T>>()), value }
     }
 }
 
@@ -38,13 +44,13 @@ impl<T> Deref for Locked<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.value
+        Option::as_ref(&self.value).expect("it is there until it is dropped")
     }
 }
 
 impl<T> DerefMut for Locked<T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
+        Option::as_mut(&mut self.value).expect("it is there until it is dropped")
     }
 }
 

@@ -30,7 +30,7 @@ pub fn read(text: &str) -> Result<Vec<(String, Zeroizing<String>)>, Malformed> {
         let line = reader.line;
         let name = reader.name()?;
         if let Some(before) = lines.insert(name.clone(), line) {
-            return Err(Malformed { line, what: format!("`{name}` stands in line {before} already") });
+            return Err(Malformed { line, what: format!("its name stands in line {before} already") });
         }
         let value = reader.value()?;
         found.push((name, value));
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         }
         self.skip_blanks();
         let Some(rest) = self.rest.strip_prefix('=') else {
-            return Err(self.malformed(format!("there is no `=` after `{name}`")));
+            return Err(self.malformed("there is no `=` after the name"));
         };
         self.rest = rest;
         self.skip_blanks();
@@ -203,11 +203,11 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_refused_by_its_line() {
-        check_refused("A=1\nB", "line 2: there is no `=` after `B`");
+        check_refused("A=1\nB", "line 2: there is no `=` after the name");
         check_refused("A='1\n2'\n1A=x", "line 3: neither a comment nor NAME=value");
         check_refused("\nA='secret", "line 2: the quote ' is never closed");
         check_refused("A=\"secret\\\"", "line 1: the quote \" is never closed");
         check_refused("A='1' 2", "line 1: there is something after the closing quote");
-        check_refused("A=1\n\nA=2", "line 3: `A` stands in line 1 already");
+        check_refused("A=1\n\nA=2", "line 3: its name stands in line 1 already");
     }
 }

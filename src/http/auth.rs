@@ -86,16 +86,17 @@ async fn authenticate<N: Need>(request: &HttpRequest, query: &Query) -> Result<C
     let by_token =
         N::OF_KEYS.is_none() || (headers.contains_key(AUTHORIZATION) && !headers.contains_key(API_KEY));
     if by_token {
-        let caller = limits::settle(request, sent(headers, AUTHORIZATION), check_token(request).await)?;
+        let caller = limits::settle(
+            request,
+            headers.contains_key(AUTHORIZATION),
+            check_token(request).await,
+            Caller::credential_id,
+        )?;
         // Whatever an endpoint makes of them: naming another account is refused before anything else.
         subject_ids(&caller, headers, query)?;
         return Ok(caller);
     }
-    limits::settle(request, sent(headers, API_KEY), check_key(request).await)
-}
-
-fn sent(headers: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
-    headers.get(name).map(|value| value.as_bytes())
+    limits::settle(request, headers.contains_key(API_KEY), check_key(request).await, Caller::credential_id)
 }
 
 async fn check_token<N: Need>(request: &HttpRequest) -> Result<Caller<N>, ApiError> {

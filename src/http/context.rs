@@ -237,13 +237,15 @@ impl<'a> From<&'a Reference> for ReferenceBody<'a> {
 
 /// `POST /env/import`
 pub(super) async fn import(
-    InEnvironment(at): InEnvironment<need::Write>,
+    InEnvironment(at): InEnvironment<need::Import>,
     vault: Data<Vault>,
     request: HttpRequest,
     query: Query,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let mut ids = subject_ids(at.caller(), request.headers(), &query)?;
+    // Before so much is read for somebody who may not do it.
+    at.caller().permit()?;
     let mut fields = body.fields_within(IMPORT_BODY_BYTES).await?;
     name_ids(&mut ids, &mut fields)?;
     let import = Import {

@@ -17,8 +17,7 @@ const REQUEST_HEADERS: &str = "authorization, content-type, if-match, if-none-ma
     linked_account_id, linked-account-id";
 
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "ETag, Location, Retry-After, X-Request-Id, RateLimit, RateLimit-Policy, RateLimit-Limit, \
-     RateLimit-Remaining, RateLimit-Reset",
+    "ETag, Location, Retry-After, X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
 );
 
 /// How long a browser may remember the answer to a preflight, in seconds.

@@ -3,7 +3,6 @@
 //! Each is counted by the generic cell rate algorithm: so many requests at once, then one for each moment
 //! that passes. Addresses of IPv6 count by their /64, which one client has for itself.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use governor::{NotUntil, Quota, RateLimiter};
 use crate::http::client_address::client_address;
 use crate::http::error::ApiError;
 use crate::http::metrics::{Metrics, Refusal};
+use crate::model::Id;
 
 /// How many wrong credentials an address may show before it is slowed down: more than a client that was
 /// given a wrong key shows while somebody puts it right.
@@ -62,9 +62,8 @@ pub(super) struct Limits {
 struct RequestLimits {
     rate: RequestRate,
     addresses: Limiter<IpAddr>,
-    /// By a keyed hash, so that no credential is kept.
-    credentials: Limiter<u64>,
-    hasher: RandomState,
+    /// By the id of the API key or the session: one token has many spellings, and one session many tokens.
+    credentials: Limiter<Id>,
 }
 
 impl Limits {
@@ -89,12 +88,7 @@ impl Limits {
 
 impl RequestLimits {
     fn new(rate: RequestRate) -> RequestLimits {
-        RequestLimits {
-            rate,
-            addresses: limiter(rate.quota()),
-            credentials: limiter(rate.quota()),
-            hasher: RandomState::new(),
-        }
+        RequestLimits { rate, addresses: limiter(rate.quota()), credentials: limiter(rate.quota()) }
     }
 
     /// Counts a request of `key`'s, and notes on it how its sender stands.
@@ -160,27 +154,28 @@ pub(super) fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
         .inspect_err(|_| note(request, Refusal::Address))
 }
 
-/// What comes of a check of the `credential` that a request shows, if any. A right one is counted by itself;
-/// a wrong one is held against the address. A right one is never refused for the wrong ones of its address:
-/// many clients may share it, and 256 random bits cannot be guessed, so this is against noise, not guessing.
+/// What comes of a check of the credential that a request shows, if it shows one. A right one is counted by
+/// itself, where `id` knows it; a wrong one is held against the address. A right one is never refused for the
+/// wrong ones of its address: many clients may share it, and 256 random bits cannot be guessed, so this is
+/// against noise, not guessing.
 pub(super) fn settle<T>(
     request: &HttpRequest,
-    credential: Option<&[u8]>,
+    is_shown: bool,
     checked: Result<T, ApiError>,
+    id: impl FnOnce(&T) -> Option<Id>,
 ) -> Result<T, ApiError> {
     let Some(limits) = request.app_data::<Data<Limits>>() else { return checked };
     match checked {
         Ok(caller) => {
-            if let (Some(requests), Some(credential)) = (&limits.requests, credential) {
-                let hash = requests.hasher.hash_one(credential);
+            if let (Some(requests), Some(id)) = (&limits.requests, id(&caller)) {
                 requests
-                    .count(request, &requests.credentials, &hash)
+                    .count(request, &requests.credentials, &id)
                     .inspect_err(|_| note(request, Refusal::Credential))?;
             }
             Ok(caller)
         }
         Err(error) if error.status_code() == StatusCode::UNAUTHORIZED => {
-            if credential.is_none() {
+            if !is_shown {
                 return Err(error);
             }
             match limits.wrong_credentials.check_key(&network(client_address(request))) {
@@ -241,8 +236,9 @@ mod tests {
         key: &str,
         checked: Result<(), ApiError>,
     ) -> Result<(), ApiError> {
-        let key = HeaderValue::from_str(key).unwrap();
-        settle(request(limits, peer).request(), Some(key.as_bytes()), checked)
+        let mut id = [0; 12];
+        id[..key.len()].copy_from_slice(key.as_bytes());
+        settle(request(limits, peer).request(), true, checked, |()| Some(Id::from_bytes(id)))
     }
 
     fn is_429<T>(outcome: Result<T, ApiError>) -> bool {
@@ -307,7 +303,7 @@ mod tests {
         let limits = Data::new(Limits::new(None));
         let request = request(&limits, "192.0.2.1");
         for _ in 0..1_000 {
-            assert!(admit(&request).is_ok() && settle(request.request(), None, Ok(())).is_ok());
+            assert!(admit(&request).is_ok() && settle(request.request(), true, Ok(()), |()| None).is_ok());
         }
         let mut response = request.into_response(HttpResponse::Ok().finish());
         tell(&mut response);

@@ -3,6 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::http::auth::{InEnvironment, subject_ids};
 use crate::http::body::Body;
@@ -34,9 +35,9 @@ pub(super) async fn refresh(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    let refresh_token = body.fields().await?.required_text("refresh_token")?;
+    let refresh_token = Zeroizing::new(body.fields().await?.required_text("refresh_token")?);
     let refreshed = vault.refresh_tokens(&refresh_token).await.map_err(ApiError::from);
-    let tokens = limits::settle(&request, Some(refresh_token.as_bytes()), refreshed)?;
+    let tokens = limits::settle(&request, true, refreshed, |_| None)?;
     Ok(HttpResponse::Ok().json(TokensBody::from(&tokens)))
 }
 

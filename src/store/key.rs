@@ -71,14 +71,6 @@ pub fn definition_scope(org: Id, scope: Scope, definition: Id) -> Vec<u8> {
     Key::of(org).text(scope.as_str()).id(definition).end()
 }
 
-/// The id of the definition that [`definition_scope`] made `key` from.
-///
-/// # Errors
-/// [`Error::Damaged`] where it is not such a key.
-pub fn parse_definition_scope(key: &[u8]) -> Result<Id, Error> {
-    scope_of_definition(key).map(|(_org, _scope, id)| id)
-}
-
 /// Organization, scope and id of the definition that [`definition_scope`] made `key` from.
 ///
 /// # Errors
@@ -173,14 +165,6 @@ pub fn value_id(org: Id, value: Id) -> Vec<u8> {
 #[must_use]
 pub fn account(org: Id, environment: &Environment, account: &AccountId) -> Vec<u8> {
     Key::of(org).text(environment.as_str()).text(account.as_str()).end()
-}
-
-/// The account whose key in `accounts` [`account`] made.
-///
-/// # Errors
-/// [`Error::Damaged`] where it is not such a key.
-pub fn parse_account(key: &[u8]) -> Result<AccountId, Error> {
-    place_of_account(key).map(|(_org, _environment, account)| account)
 }
 
 /// Organization, environment and id of the account whose key in `accounts` [`account`] made.

@@ -43,6 +43,8 @@ pub mod need {
         ReadAll: Some(Permission::Read), false;
         /// Setting and deleting values.
         Write: Some(Permission::Write), true;
+        /// Setting many values at once.
+        Import: Some(Permission::Write), false;
         /// Changing definitions and accounts, issuing session tokens.
         Manage: Some(Permission::Manage), false;
         /// Changing an account, which its own token may as well.
@@ -133,6 +135,16 @@ impl<N: Need> Caller<N> {
         match &self.credential {
             Credential::ApiKey(_) => None,
             Credential::Session(_, session) => Some(*session),
+        }
+    }
+
+    /// What tells the caller's credential from others: the id of its API key or of its session.
+    #[must_use]
+    pub fn credential_id(&self) -> Option<Id> {
+        match (&self.credential, self.actor) {
+            (Credential::Session(_, session), _) => Some(*session),
+            (Credential::ApiKey(_), Actor::ApiKey(id)) => Some(id),
+            (Credential::ApiKey(_), _) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::model::{Account, AccountId, Content, Definition, Id, Name, Scope, Value};
 use crate::store::{Tree, key, record};
 use crate::vault::accounts::named;
-use crate::vault::page::each_record;
+use crate::vault::page::{each_record, give_way};
 use crate::vault::{CallerIn, Error, NamedAccount, Page, PageRequest, Vault, need};
 
 /// Which accounts are wanted. No filter: all of them.
@@ -92,7 +92,7 @@ impl Vault {
         let prefix = key::accounts_prefix(org, environment);
         let mut docs = Vec::new();
         for found in page.read(engine, Tree::AccountIds, &prefix, total).await? {
-            let account_id = key::parse_account(&found.value)?;
+            let account_id = key::place_of_account(&found.value)?.2;
             let seen = self.get::<Account>(Tree::Accounts, &found.value).await?;
             docs.extend(seen.map(|seen| named(at, account_id, seen.noun)));
         }
@@ -115,7 +115,8 @@ impl Vault {
         })
         .await?;
         let mut accounts = Vec::new();
-        for address in addresses {
+        for (number, address) in addresses.into_iter().enumerate() {
+            give_way(number).await;
             if let Some(text) = text {
                 let found = engine.get(Tree::Values, &key::value(&address)).await?;
                 let value = found.map(|found| record::decode::<Value>(&found.value)).transpose()?;

@@ -9,7 +9,7 @@ use crate::model::{
     AccountId, AuditEvent, Definition, Environment, Id, Name, Permission, Scope, Subject, Value, WorkflowId,
 };
 use crate::store::{Tree, key, record};
-use crate::vault::page::each_record;
+use crate::vault::page::{each_record, give_way};
 use crate::vault::{CallerIn, Error, FoundValue, ResolvedValue, ShownContent, SubjectIds, Vault, need};
 
 /// The variables of a context, as they stand in the store. Nothing of an encrypted one can be seen yet.
@@ -73,7 +73,8 @@ impl Context {
 impl Vault {
     /// The context that `ids` and the caller make. With a session token it is its account's scope alone.
     ///
-    /// It costs what the context's own values and definitions cost, however large the store is.
+    /// It costs what the context's own values and definitions cost, however large the store is. The values of
+    /// one subject are of one moment.
     ///
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::InvalidLinkedAccount`] or [`Error::InvalidRequest`] where an id is
@@ -107,15 +108,13 @@ impl Vault {
         variables: &mut BTreeMap<Name, Variable>,
     ) -> Result<BTreeSet<Id>, Error> {
         let org = at.caller().org();
-        let mut values = Vec::new();
         let prefix = key::value_prefix(org, at.environment(), subject);
-        each_record(self.0.engine.as_ref(), Tree::Values, &prefix, |found| {
-            values.push((key::parse_value(&found.key)?, record::decode::<Value>(&found.value)?));
-            Ok(())
-        })
-        .await?;
+        // At once, so that nobody sees half of an import.
+        let values = self.0.engine.scan(Tree::Values, &prefix, None, usize::MAX).await?;
         let mut valued = BTreeSet::new();
-        for (address, value) in values {
+        for (number, found) in values.into_iter().enumerate() {
+            give_way(number).await;
+            let (address, value) = (key::parse_value(&found.key)?, record::decode::<Value>(&found.value)?);
             // One whose definition was deleted since the scan went with it.
             let Some(definition) = self.find_definition(org, address.definition).await? else { continue };
             let definition = definition.noun;
@@ -144,14 +143,15 @@ impl Vault {
         let mut ids = Vec::new();
         let prefix = key::definition_scope_prefix(org, scope);
         each_record(self.0.engine.as_ref(), Tree::DefinitionScopes, &prefix, |found| {
-            let id = key::parse_definition_scope(&found.key)?;
+            let id = key::scope_of_definition(&found.key)?.2;
             if !valued.contains(&id) {
                 ids.push(id);
             }
             Ok(())
         })
         .await?;
-        for id in ids {
+        for (number, id) in ids.into_iter().enumerate() {
+            give_way(number).await;
             if let Some(definition) = self.find_definition(org, id).await? {
                 let definition = definition.noun;
                 missing.insert((definition.name.clone(), scope.as_str()), definition);

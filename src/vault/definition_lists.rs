@@ -125,7 +125,7 @@ impl Vault {
             Some(scope) => {
                 let range = key::definition_scope_prefix(org, scope);
                 for found in page.read(engine, Tree::DefinitionScopes, &range, total).await? {
-                    let id = key::parse_definition_scope(&found.key)?;
+                    let id = key::scope_of_definition(&found.key)?.2;
                     // One that was deleted since the scan is not listed.
                     docs.extend(self.find_definition(org, id).await?.map(|seen| seen.noun));
                 }

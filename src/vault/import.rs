@@ -8,6 +8,7 @@ use crate::model::{
 };
 use crate::store::{self, Batch, Tree, key};
 use crate::vault::definitions::index_new_definition;
+use crate::vault::page::give_way;
 use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, NewDefinition, Seen, SubjectIds, Vault, gate_of, need};
 
 /// What to import.
@@ -25,6 +26,9 @@ pub struct Import {
     /// The variables.
     pub variables: BTreeMap<Name, Plaintext>,
 }
+
+/// How many variables an import has at most: it is one change, which nobody else's may come into.
+const MAX_VARIABLES: usize = 5_000;
 
 /// What an import did, or would do: every name stands in one of the first three.
 #[derive(Debug, Default)]
@@ -45,10 +49,12 @@ impl Vault {
     /// # Errors
     /// [`Error::Forbidden`], also where something is to be defined without `manage`; [`Error::ScopeMismatch`]
     /// and malformed ids; [`Error::UnknownVariables`]; [`Error::InvalidRequest`] where a plain definition is
-    /// to be encrypted; [`Error::InvalidToken`] for a session that has ended meanwhile; [`Error::TooLarge`]; [`Error::MisfitVariables`] for values of the wrong format.
-    pub async fn import(&self, at: &CallerIn<need::Write>, import: &Import) -> Result<Imported, Error> {
+    /// to be encrypted; [`Error::InvalidCredentials`] for a key that was revoked meanwhile; [`Error::TooLarge`]; [`Error::MisfitVariables`] for values of the wrong format.
+    pub async fn import(&self, at: &CallerIn<need::Import>, import: &Import) -> Result<Imported, Error> {
         at.caller().permit()?;
-        at.caller().admit_scope(import.scope)?;
+        if import.variables.len() > MAX_VARIABLES {
+            return Err(Error::TooLarge(format!("an import has at most {MAX_VARIABLES} variables")));
+        }
         let subject = import.ids.exact_subject(import.scope)?;
         for _ in 0..MAX_ATTEMPTS {
             let definitions = self.definitions_of(at, import).await?;
@@ -74,13 +80,14 @@ impl Vault {
     /// The definition of each variable, in the order of their names; `None` where it is to be made.
     async fn definitions_of(
         &self,
-        at: &CallerIn<need::Write>,
+        at: &CallerIn<need::Import>,
         import: &Import,
     ) -> Result<Vec<Option<Seen<Definition>>>, Error> {
         let org = at.caller().org();
         let mut definitions = Vec::with_capacity(import.variables.len());
         let mut unknown = Vec::new();
-        for name in import.variables.keys() {
+        for (number, name) in import.variables.keys().enumerate() {
+            give_way(number).await;
             let name_key = key::definition_name(org, import.scope, name);
             let found = match self.get::<Id>(Tree::DefinitionNames, &name_key).await? {
                 Some(found) => self.find_definition(org, found.noun).await?,
@@ -100,18 +107,19 @@ impl Vault {
 
     async fn plan_import(
         &self,
-        at: &CallerIn<need::Write>,
+        at: &CallerIn<need::Import>,
         import: &Import,
         subject: &Subject,
         definitions: Vec<Option<Seen<Definition>>>,
     ) -> Result<(Batch, Imported), Error> {
         let org = at.caller().org();
-        let mut batch = self.require_session(at, Batch::new()).await?;
+        let mut batch = self.require_api_key(at.caller(), Batch::new()).await?;
         if let Some(account) = subject.linked_account() {
             batch = self.require_account(at, account, batch).await?;
         }
         let (mut imported, mut misfits) = (Imported::default(), Vec::new());
-        for ((name, text), seen) in import.variables.iter().zip(definitions) {
+        for (number, ((name, text), seen)) in import.variables.iter().zip(definitions).enumerate() {
+            give_way(number).await;
             let definition = match seen {
                 Some(Seen { noun, .. }) if import.encrypted && !noun.encrypted => {
                     return Err(Error::InvalidRequest(format!(
@@ -146,15 +154,19 @@ impl Vault {
                 definition: definition.id,
             };
             let seen = self.get::<Value>(Tree::Values, &key::value(&address)).await?;
-            let outcome = match &seen {
-                None => &mut imported.added,
-                Some(seen) if self.is_known_to_hold(at, &definition, &seen.noun, text) => &mut imported.left,
-                Some(_) => &mut imported.changed,
+            let outcome = match seen {
+                Some(seen) if self.is_known_to_hold(at, &definition, &seen.noun, text) => {
+                    // What is said of it holds when the import does.
+                    batch = batch.require_version(Tree::Values, key::value(&address), seen.revision);
+                    &mut imported.left
+                }
+                seen => {
+                    let is_new = seen.is_none();
+                    (batch, _) = self.plan_value(at, &definition, &address, seen, text, batch)?;
+                    if is_new { &mut imported.added } else { &mut imported.changed }
+                }
             };
             outcome.push(name.clone());
-            if imported.left.last() != Some(name) {
-                (batch, _) = self.plan_value(at, &definition, &address, seen, text, batch)?;
-            }
         }
         if misfits.is_empty() { Ok((batch, imported)) } else { Err(Error::MisfitVariables(misfits)) }
     }
@@ -163,7 +175,7 @@ impl Vault {
     /// not read, nothing is told: otherwise guesses could be tried out.
     fn is_known_to_hold(
         &self,
-        at: &CallerIn<need::Write>,
+        at: &CallerIn<need::Import>,
         definition: &Definition,
         value: &Value,
         text: &Plaintext,

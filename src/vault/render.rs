@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::{Address, AuditEvent, Id, Name, Permission, Scope, Value};
-use crate::store::{Tree, key};
+use crate::model::{Address, AuditEvent, Content, Id, Name, Permission, Scope, Value};
+use crate::store::{Batch, Tree, key};
+use crate::vault::page::give_way;
 use crate::vault::{CallerIn, Error, FoundValue, ShownContent, SubjectIds, Vault, need};
 
 /// The largest template, in bytes.
 pub const MAX_TEMPLATE_BYTES: usize = 256 << 10;
 /// The largest text that a template may become, in bytes.
 const MAX_RENDERED_BYTES: usize = 1 << 20;
+/// How many variables a template refers to at most.
+const MAX_REFERENCES: usize = 1_000;
+/// What sealing may add to a text, in bytes.
+const MAX_SEALING: usize = 128;
 /// How much of a reference an error repeats, in characters.
 const MAX_TOLD: usize = 160;
 
@@ -90,16 +95,34 @@ impl Vault {
         if template.len() > MAX_TEMPLATE_BYTES {
             return Err(Error::TooLarge(format!("template must be at most {MAX_TEMPLATE_BYTES} bytes")));
         }
+        // The body may have arrived long after the credential was looked at.
+        self.require_session(at, self.require_api_key(at.caller(), Batch::new()).await?).await?;
+        // Also where no reference needs them.
+        ids.account()?;
+        ids.workflow()?;
         let placeholders = placeholders(template)?;
-        let mut known: BTreeMap<&str, FoundValue> = BTreeMap::new();
-        let (mut order, mut unresolved) = (Vec::new(), Vec::new());
+        let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut told = Vec::new();
         for placeholder in &placeholders {
-            let told = placeholder.text;
-            if known.contains_key(told) || unresolved.contains(&told) {
-                continue;
+            let times = times.entry(placeholder.text).or_default();
+            *times += 1;
+            if *times == 1 {
+                told.push(placeholder.text);
             }
+        }
+        if told.len() > MAX_REFERENCES {
+            let why = format!("template must refer to at most {MAX_REFERENCES} variables");
+            return Err(Error::InvalidRequest(why));
+        }
+        let mut known: BTreeMap<&str, FoundValue> = BTreeMap::new();
+        let (mut order, mut unresolved, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for (number, told) in told.into_iter().enumerate() {
+            give_way(number).await;
             match self.referred_to(at, told, ids).await? {
                 Some(found) => {
+                    // Before they are all in memory.
+                    bytes += times[told] * least_shown(&found, reveal);
+                    check_rendered(bytes)?;
                     order.push(reference(&found));
                     known.insert(told, found);
                 }
@@ -166,6 +189,22 @@ fn reference(found: &FoundValue) -> Reference {
     }
 }
 
+/// How many bytes a value adds to the text, if not more.
+fn least_shown(found: &FoundValue, reveal: bool) -> usize {
+    match &found.value.content {
+        Content::Plain(text) if reveal || !found.is_encrypted() => text.len(),
+        Content::Sealed(sealed) if reveal => sealed.len().saturating_sub(MAX_SEALING),
+        _ => ShownContent::REDACTED.len(),
+    }
+}
+
+fn check_rendered(bytes: usize) -> Result<(), Error> {
+    if bytes <= MAX_RENDERED_BYTES {
+        return Ok(());
+    }
+    Err(Error::TooLarge(format!("the rendered text would be over {MAX_RENDERED_BYTES} bytes")))
+}
+
 fn fill(
     template: &str,
     placeholders: &[Placeholder<'_>],
@@ -175,9 +214,7 @@ fn fill(
     let inserted: usize = placeholders.iter().map(|placeholder| text_of(placeholder.text).len()).sum();
     let replaced: usize = placeholders.iter().map(|placeholder| placeholder.at.len()).sum();
     let len = template.len() - replaced + inserted;
-    if len > MAX_RENDERED_BYTES {
-        return Err(Error::TooLarge(format!("the rendered text would be over {MAX_RENDERED_BYTES} bytes")));
-    }
+    check_rendered(len)?;
     // At once as large as it becomes: a string that grows leaves copies behind.
     let mut text = zeroize::Zeroizing::new(String::with_capacity(len));
     let mut from = 0;

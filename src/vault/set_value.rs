@@ -4,7 +4,9 @@ use crate::crypto::Plaintext;
 use crate::model::{Account, AccountId, Address, Content, Definition, Id, Timestamp, Value};
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::accounts::{check_account_id, index_new_account, no_such_account};
-use crate::vault::{CallerIn, Error, FoundValue, MAX_ATTEMPTS, Precondition, Seen, SubjectIds, Vault, need};
+use crate::vault::{
+    CallerIn, Error, FoundValue, MAX_ATTEMPTS, Need, Precondition, Seen, SubjectIds, Vault, need,
+};
 
 /// A value to set.
 pub struct SetValue {
@@ -87,9 +89,9 @@ impl Vault {
     }
 
     /// Adds to `batch` that `address` holds `text`, over what was `seen` there.
-    pub(super) fn plan_value(
+    pub(super) fn plan_value<N: Need>(
         &self,
-        at: &CallerIn<need::Write>,
+        at: &CallerIn<N>,
         definition: &Definition,
         address: &Address,
         seen: Option<Seen<Value>>,
@@ -140,9 +142,9 @@ impl Vault {
     }
 
     /// Requires in `batch` that the account is as it is now, and registers it there where it is unknown.
-    pub(super) async fn require_account(
+    pub(super) async fn require_account<N: Need>(
         &self,
-        at: &CallerIn<need::Write>,
+        at: &CallerIn<N>,
         account: &AccountId,
         batch: Batch,
     ) -> Result<Batch, Error> {

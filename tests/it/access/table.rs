@@ -87,7 +87,7 @@ GET    /env/resolve (own account)        | key tok ok   no   no   no   no   ok  
 GET    /env/resolve (revealed)           | key tok no   no   no   no   no   ok   ok   ok   400  ok   ok
 GET    /env/watch (from no event)        | key tok 400  no   no   no   no   400  400  400  400  400  400
 POST   /env/render                       | key tok ok   no   no   no   no   ok   ok   ok   400  ok   no
-POST   /env/import (own account)         | key tok no   ok   no   no   no   ok   404  ok   400  ok   no
+POST   /env/import (an account)          | key tok no   ok   no   no   no   ok   404  ok   400  no   no
 POST   /env/import (defining)            | key tok no   no   no   no   no   ok   ok   ok   400  no   no
 GET    /env/definitions (linked_account) | key tok ok   no   no   no   no   ok   []   ok   ok   ok   ok
 GET    /env/definitions (org)            | key tok ok   no   no   no   no   ok   []   ok   ok   []   []

@@ -100,7 +100,7 @@ fn guesses_cannot_be_tried_out_on_what_may_not_be_read() {
 }
 
 #[test]
-fn an_account_imports_its_own_and_a_large_import_is_one_change() {
+fn a_large_import_is_one_change_and_has_a_limit_and_no_token_imports() {
     let server = Server::start();
     let api = server.test();
     let names: Vec<String> = (0..2000).map(|n| format!("V{n:04}")).collect();
@@ -116,10 +116,9 @@ fn an_account_imports_its_own_and_a_large_import_is_one_change() {
     let token = server.test().post("/session-token", &json!({ "linked_account_id": "mark" })).send().ok();
     let bearer = format!("Bearer {}", token["token"].as_str().unwrap());
     let holder = server.anonymous().with("authorization", bearer);
-    import(&holder, json!({ "scope": "linked_account" }), &[("V0001", "own")]).ok();
-    import(&holder, json!({ "scope": "linked_account", "create": true }), &[("NEW", "x")])
-        .error(403, "FORBIDDEN");
-    import(&holder, json!({ "scope": "org" }), &[("V0001", "x")]).error(403, "FORBIDDEN");
-    let other = json!({ "scope": "linked_account", "linked_account_id": "eve" });
-    import(&holder, other, &[("V0001", "x")]).error(403, "FORBIDDEN");
+    import(&holder, json!({ "scope": "linked_account" }), &[("V0001", "own")]).error(403, "FORBIDDEN");
+    let names: Vec<String> = (0..5001).map(|n| format!("V{n}")).collect();
+    let variables: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+    let body = json!({ "scope": "org", "create": true });
+    import(&server.test(), body, &variables).error(413, "PAYLOAD_TOO_LARGE");
 }

@@ -45,6 +45,11 @@ fn what_does_not_resolve_is_named_all_of_it_and_never_empty() {
     assert_eq!(empty["rendered"], "[]");
     api.post("/env/render", &json!({ "template": "{{env.org.EMPTY" })).send().error(400, "INVALID_REQUEST");
     api.post("/env/render", &json!({})).send().error(400, "INVALID_REQUEST");
+    let contradiction = json!({ "template": "text", "linked_account_id": "a" });
+    let contradiction = api.post("/env/render", &contradiction).header("linked-account-id", "b");
+    contradiction.send().error(400, "INVALID_LINKED_ACCOUNT_ID");
+    let many: String = (0..1001).map(|n| format!("{{{{env.org.V{n}}}}}")).collect();
+    api.post("/env/render", &json!({ "template": many })).send().error(400, "INVALID_REQUEST");
 }
 
 #[test]
@@ -58,6 +63,21 @@ fn encrypted_values_are_inserted_only_for_those_who_may_reveal() {
     let reader = server.permitted("read");
     assert_eq!(reader.post("/env/render", &body(false)).send().ok()["rendered"], "[REDACTED]");
     reader.post("/env/render", &body(true)).send().error(403, "FORBIDDEN");
+}
+
+#[test]
+fn a_credential_that_ends_while_the_template_arrives_reveals_nothing() {
+    let server = Server::start();
+    let api = server.test();
+    api.set(&api.define_encrypted("SECRET", "org"), "hidden");
+    let made = json!({ "environment": "test", "permissions": ["read", "reveal"] });
+    let made = api.post("/admin/keys", &made).send().created();
+    let reader = server.anonymous().key(made["key"].as_str().unwrap());
+    let body = json!({ "template": "{{env.org.SECRET}}", "reveal": true });
+    let late = reader.post("/env/render", &body).send_around(|| {
+        api.delete(&format!("/admin/keys/{}", made["_id"].as_str().unwrap())).send().ok();
+    });
+    late.error(401, "INVALID_CREDENTIALS");
 }
 
 #[test]
