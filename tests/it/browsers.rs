@@ -67,7 +67,7 @@ fn preflight(client: &Client, origin: &str) -> Request {
 fn check_readable(answer: &Response, origin: &str) {
     assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
     let exposed = answer.header("access-control-expose-headers").unwrap();
-    for name in ["ETag", "Location", "Retry-After", "X-Request-Id", "RateLimit"] {
+    for name in ["ETag", "Location", "Retry-After", "X-Request-Id", "RateLimit-Limit"] {
         assert!(exposed.split(", ").any(|one| one == name), "{exposed}");
     }
     check_careful(answer);
