@@ -8,6 +8,7 @@ mod admin;
 mod architecture;
 mod browsers;
 mod cli;
+mod client;
 mod concurrency;
 mod credentials;
 mod durability;

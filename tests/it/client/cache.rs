@@ -1,0 +1,126 @@
+//! What `coffer run` leaves for when the server is away, and when that is not used.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use super::{Machine, files};
+use crate::support::{Finished, Server, finish};
+
+const SECRET: &str = "s3cr3t-word";
+
+fn echo(machine: &Machine, flags: &[&str]) -> Finished {
+    machine.coffer([&["run"], flags, &["--", "sh", "-c", "echo $SECRET"]].concat())
+}
+
+/// A machine whose first run has left a cache.
+fn warm(server: &Server) -> Machine {
+    let machine = Machine::of(server);
+    let line = format!("SECRET={SECRET}");
+    machine.fed(&line, ["import", "-", "--scope", "org", "--create", "--encrypted"]).ok();
+    assert_eq!(echo(&machine, &[]).ok(), format!("{SECRET}\n"));
+    machine
+}
+
+#[test]
+fn a_server_that_is_gone_is_replaced_by_what_it_said() {
+    let server = Server::start();
+    let machine = warm(&server);
+    server.kill();
+    let finished = echo(&machine, &[]);
+    assert_eq!(finished.ok(), format!("{SECRET}\n"));
+    assert!(finished.stderr.contains("does not answer") && finished.stderr.contains(" ago"), "{finished:?}");
+    let refused = echo(&machine, &["--no-cache"]).failed();
+    assert!(refused.contains("does not answer"), "{refused}");
+    let other = echo(&machine, &["--environment", "production"]).failed();
+    assert!(other.contains("there is no cache"), "{other}");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_waited_for_five_seconds() {
+    let server = Server::start();
+    let machine = warm(&server);
+    server.signal("STOP");
+    let start = Instant::now();
+    let finished = echo(&machine, &[]);
+    let waited = start.elapsed();
+    server.signal("CONT");
+    assert_eq!(finished.ok(), format!("{SECRET}\n"));
+    assert!((Duration::from_secs(4)..Duration::from_secs(9)).contains(&waited), "{waited:?}");
+}
+
+#[test]
+fn offline_asks_nobody() {
+    let server = Server::start();
+    let machine = warm(&server);
+    machine.coffer(["set", "SECRET=changed"]).ok();
+    let finished = echo(&machine, &["--offline"]);
+    assert_eq!(finished.ok(), format!("{SECRET}\n"));
+    assert!(
+        finished.stderr.contains("seconds ago") || finished.stderr.contains("second ago"),
+        "{finished:?}"
+    );
+    assert_eq!(echo(&machine, &[]).ok(), "changed\n");
+    assert_eq!(echo(&machine, &["--offline"]).ok(), "changed\n");
+}
+
+#[test]
+fn a_refusal_is_no_reason_to_use_the_cache() {
+    let server = Server::start();
+    let machine = warm(&server);
+    let key = server.store().create_key(&["--environment", "test", "--permissions", "read,reveal"]);
+    let other = Machine::of(&server).with_key(key);
+    echo(&other, &[]).ok();
+    let keys = server.store().coffer(["keys", "list", "--json"]).json();
+    let newest = keys.as_array().unwrap().last().unwrap();
+    server.store().coffer(["keys", "revoke", newest["_id"].as_str().unwrap()]).ok();
+    let refused = echo(&other, &[]).failed();
+    assert!(refused.contains("Invalid Credentials") && !refused.contains(&other.key), "{refused}");
+    echo(&machine, &[]).ok();
+}
+
+#[test]
+fn a_cache_is_private_and_shows_nothing() {
+    let server = Server::start();
+    let machine = warm(&server);
+    let cache = machine.cache();
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&cache), mode(&machine.path("state/coffer"))), (0o600, 0o700));
+    let bytes = fs::read(&cache).unwrap();
+    let shows = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(!shows(SECRET) && !shows("SECRET") && !shows(&machine.key) && !shows(&machine.url));
+    let log = server.stderr();
+    assert!(!log.contains(SECRET) && !log.contains(&machine.key), "{log}");
+    let bare = Machine::of(&server);
+    echo(&bare, &["--no-cache"]).ok();
+    assert!(files(&bare.path("state/coffer")).is_empty());
+}
+
+#[test]
+fn a_cache_that_was_changed_copied_or_kept_too_long_is_refused() {
+    let server = Server::start();
+    let machine = warm(&server);
+    let kept = fs::read(machine.cache()).unwrap();
+    for at in [0, 9, 12, 20, kept.len() / 2, kept.len() - 1] {
+        let mut changed = kept.clone();
+        changed[at] ^= 0x40;
+        fs::write(machine.cache(), &changed).unwrap();
+        let refused = echo(&machine, &["--offline"]).failed();
+        assert!(refused.contains("it was changed") && !refused.contains(SECRET), "byte {at}: {refused}");
+    }
+    fs::write(machine.cache(), &kept[..30]).unwrap();
+    echo(&machine, &["--offline"]).failed();
+    fs::write(machine.cache(), &kept).unwrap();
+    echo(&machine, &["--offline"]).ok();
+
+    let key = server.store().create_key(&["--environment", "test", "--permissions", "read,reveal"]);
+    let other = Machine::of(&server).with_key(key);
+    echo(&other, &[]).ok();
+    fs::write(other.cache(), &kept).unwrap();
+    assert!(echo(&other, &["--offline"]).failed().contains("not of this server, credential and context"));
+
+    std::thread::sleep(Duration::from_millis(2_100));
+    let mut late = machine.command(["run", "--offline", "--", "true"]);
+    let refused = finish(late.env("COFFER_CACHE_MAX_AGE", "1s")).failed();
+    assert!(refused.contains("2 seconds old, the limit is 1 second"), "{refused}");
+}
