@@ -13,7 +13,7 @@ use crate::http::limits;
 use crate::http::query::Query;
 use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Need, Precondition, SubjectIds, Tags, Vault};
 
-pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("environment");
 /// Some proxies drop header names with underscores, so there are two spellings.
 const LINKED_ACCOUNT_ID: [HeaderName; 2] =
@@ -78,20 +78,30 @@ fn vault(request: &HttpRequest) -> Result<&Vault, ApiError> {
 }
 
 async fn authenticate<N: Need>(request: &HttpRequest, query: &Query) -> Result<Caller<N>, ApiError> {
-    limits::settle(request, check_credential(request, query).await)
-}
-
-async fn check_credential<N: Need>(request: &HttpRequest, query: &Query) -> Result<Caller<N>, ApiError> {
     let headers = request.headers();
     // An API key decides where both are sent, unless only a token can.
-    if N::OF_KEYS.is_none() || (headers.contains_key(AUTHORIZATION) && !headers.contains_key(API_KEY)) {
-        let token = bearer_token(headers).ok_or(vault::Error::InvalidToken)?;
-        let caller = vault(request)?.authenticate_token(token).await?;
+    let by_token =
+        N::OF_KEYS.is_none() || (headers.contains_key(AUTHORIZATION) && !headers.contains_key(API_KEY));
+    if by_token {
+        let caller = limits::settle(request, sent(headers, AUTHORIZATION), check_token(request).await)?;
         // Whatever an endpoint makes of them: naming another account is refused before anything else.
         subject_ids(&caller, headers, query)?;
         return Ok(caller);
     }
-    let mut keys = headers.get_all(API_KEY);
+    limits::settle(request, sent(headers, API_KEY), check_key(request).await)
+}
+
+fn sent(headers: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
+    headers.get(name).map(|value| value.as_bytes())
+}
+
+async fn check_token<N: Need>(request: &HttpRequest) -> Result<Caller<N>, ApiError> {
+    let token = bearer_token(request.headers()).ok_or(vault::Error::InvalidToken)?;
+    Ok(vault(request)?.authenticate_token(token).await?)
+}
+
+async fn check_key<N: Need>(request: &HttpRequest) -> Result<Caller<N>, ApiError> {
+    let mut keys = request.headers().get_all(API_KEY);
     match (keys.next().map(|key| key.to_str()), keys.next()) {
         (Some(Ok(key)), None) => Ok(vault(request)?.authenticate(key).await?),
         _ => Err(vault::Error::InvalidCredentials.into()),

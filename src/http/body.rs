@@ -130,12 +130,12 @@ impl Fields {
         self.parsed(field)?.ok_or_else(|| ApiError::invalid_request(format!("{field} is required")))
     }
 
-    /// The fields below `field` where it is an object, which win over these; else these.
+    /// These fields, and those below `field`, which win where they are not null.
     pub(super) fn nested(mut self, field: &str) -> Result<Fields, ApiError> {
         match self.0.remove(field) {
             None | Some(Value::Null) => Ok(self),
             Some(Value::Object(nested)) => {
-                self.0.extend(nested);
+                self.0.extend(nested.into_iter().filter(|(_, value)| !value.is_null()));
                 Ok(self)
             }
             Some(_) => Err(ApiError::invalid_request(format!("{field} must be an object"))),

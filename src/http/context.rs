@@ -9,13 +9,16 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use crate::crypto::Plaintext;
+use crate::dotenv;
 use crate::http::auth::{InEnvironment, precondition, subject_ids};
 use crate::http::body::{Body, Fields};
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shape::Text;
 use crate::model::{AccountId, Definition, Environment, Id, Name, Scope, WorkflowId};
-use crate::vault::{Context, Import, Imported, Reference, ResolvedValue, Shadowed, SubjectIds, Vault, need};
+use crate::vault::{
+    Context, Import, Imported, Reference, ResolvedValue, Shadowed, ShownContent, SubjectIds, Vault, need,
+};
 
 /// `GET /env/resolve`
 pub(super) async fn resolve(
@@ -26,11 +29,12 @@ pub(super) async fn resolve(
 ) -> Result<HttpResponse, ApiError> {
     let ids = subject_ids(at.caller(), request.headers(), &query)?;
     let (reveal, explain) = (query.flag("reveal")?, query.flag("explain")?);
+    let form = Form::of(&query)?;
     let tags = precondition(request.headers())?.if_none_match;
     let context = vault.context(&at, &ids).await?;
-    let tag = vault.context_tag(&context, &format!("json {reveal} {explain}"));
-    // What an encrypted value is takes the right to see it, also where nothing is sent.
+    let tag = vault.context_tag(&context, &format!("{form:?} {reveal} {explain}"));
     let head = Head::of(&context);
+    // What is encrypted takes the right to see it, also where nothing is sent.
     if reveal && context.has_encrypted() {
         at.caller().require(crate::model::Permission::Reveal)?;
     }
@@ -40,10 +44,47 @@ pub(super) async fn resolve(
     }
     let variables =
         if reveal { vault.reveal_context(&at, context).await? } else { context.redacted().collect() };
-    let variables =
-        variables.iter().map(|(resolved, shadowed)| VariableBody::of(resolved, explain.then_some(shadowed)));
-    let body = ContextBody { head, variables: variables.collect() };
-    Ok(HttpResponse::Ok().insert_header((ETAG, quoted)).json(body))
+    let mut response = HttpResponse::Ok();
+    response.insert_header((ETAG, quoted));
+    Ok(match form {
+        Form::Json => {
+            let variables = variables
+                .iter()
+                .map(|(resolved, hidden)| VariableBody::of(resolved, explain.then_some(hidden)));
+            response.json(ContextBody { head, variables: variables.collect() })
+        }
+        Form::Dotenv => response.content_type("text/plain; charset=utf-8").body(dotenv_of(&variables)?),
+    })
+}
+
+/// How a context is written.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Json,
+    Dotenv,
+}
+
+impl Form {
+    fn of(query: &Query) -> Result<Form, ApiError> {
+        match query.filter("format")? {
+            None | Some("json") => Ok(Form::Json),
+            Some("dotenv") => Ok(Form::Dotenv),
+            Some(_) => Err(ApiError::invalid_request("format must be json or dotenv")),
+        }
+    }
+}
+
+fn dotenv_of(variables: &[(ResolvedValue, Vec<Shadowed>)]) -> Result<String, ApiError> {
+    let entries = variables.iter().map(|(resolved, _)| {
+        let entry = match &resolved.shown {
+            ShownContent::Redacted => dotenv::Entry::Redacted,
+            shown => dotenv::Entry::Value(shown.text()),
+        };
+        (resolved.definition.name.as_str(), entry)
+    });
+    let text =
+        dotenv::write(entries).map_err(|collision| ApiError::invalid_request(collision.to_string()))?;
+    Ok(text.as_str().to_owned())
 }
 
 /// What of a context stands beside its variables.

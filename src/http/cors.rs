@@ -11,7 +11,7 @@ use actix_web::http::header::{
 };
 use actix_web::web::Data;
 
-const METHODS: &str = "GET, HEAD, POST, PATCH, DELETE";
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
 const REQUEST_HEADERS: &str = "authorization, content-type, if-match, if-none-match, environment, \
     linked_account_id, linked-account-id";

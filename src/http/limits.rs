@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, ResponseError};
 use governor::clock::{Clock, DefaultClock};
@@ -18,7 +18,6 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
 
-use crate::http::auth::API_KEY;
 use crate::http::client_address::client_address;
 use crate::http::error::ApiError;
 use crate::http::metrics::{Metrics, Refusal};
@@ -161,14 +160,18 @@ pub(super) fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
         .inspect_err(|_| note(request, Refusal::Address))
 }
 
-/// What comes of a check of a request's credential. A right one is counted by itself; a wrong one is held
-/// against the address. A right one is never refused for the wrong ones of its address: many clients may
-/// share it, and a key of 256 random bits cannot be guessed, so this is against noise, not against guessing.
-pub(super) fn settle<T>(request: &HttpRequest, checked: Result<T, ApiError>) -> Result<T, ApiError> {
+/// What comes of a check of the `credential` that a request shows, if any. A right one is counted by itself;
+/// a wrong one is held against the address. A right one is never refused for the wrong ones of its address:
+/// many clients may share it, and 256 random bits cannot be guessed, so this is against noise, not guessing.
+pub(super) fn settle<T>(
+    request: &HttpRequest,
+    credential: Option<&[u8]>,
+    checked: Result<T, ApiError>,
+) -> Result<T, ApiError> {
     let Some(limits) = request.app_data::<Data<Limits>>() else { return checked };
     match checked {
         Ok(caller) => {
-            if let (Some(requests), Some(credential)) = (&limits.requests, credential(request.headers())) {
+            if let (Some(requests), Some(credential)) = (&limits.requests, credential) {
                 let hash = requests.hasher.hash_one(credential);
                 requests
                     .count(request, &requests.credentials, &hash)
@@ -177,7 +180,7 @@ pub(super) fn settle<T>(request: &HttpRequest, checked: Result<T, ApiError>) -> 
             Ok(caller)
         }
         Err(error) if error.status_code() == StatusCode::UNAUTHORIZED => {
-            if credential(request.headers()).is_none() {
+            if credential.is_none() {
                 return Err(error);
             }
             match limits.wrong_credentials.check_key(&network(client_address(request))) {
@@ -201,11 +204,6 @@ pub(super) fn tell<B>(response: &mut ServiceResponse<B>) {
         headers.insert(REMAINING, HeaderValue::from(standing.remaining));
         headers.insert(RESET, HeaderValue::from(standing.reset));
     }
-}
-
-/// The credential that counts, of several.
-fn credential(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(API_KEY).or_else(|| headers.get(AUTHORIZATION)).map(HeaderValue::as_bytes)
 }
 
 /// What counts as one client.
@@ -232,10 +230,19 @@ mod tests {
     use super::*;
     use crate::http::error::Code;
 
-    fn request(limits: &Data<Limits>, peer: &str, key: &str) -> ServiceRequest {
+    fn request(limits: &Data<Limits>, peer: &str) -> ServiceRequest {
         let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
-        let request = TestRequest::default().peer_addr(peer).app_data(limits.clone());
-        request.insert_header((API_KEY, key)).to_srv_request()
+        TestRequest::default().peer_addr(peer).app_data(limits.clone()).to_srv_request()
+    }
+
+    fn settled(
+        limits: &Data<Limits>,
+        peer: &str,
+        key: &str,
+        checked: Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        let key = HeaderValue::from_str(key).unwrap();
+        settle(request(limits, peer).request(), Some(key.as_bytes()), checked)
     }
 
     fn is_429<T>(outcome: Result<T, ApiError>) -> bool {
@@ -249,7 +256,7 @@ mod tests {
     #[test]
     fn an_address_is_counted_with_its_network() {
         let limits = Data::new(Limits::new(RequestRate::new(1, 2)));
-        let refused = |peer| is_429(admit(&request(&limits, peer, "k")));
+        let refused = |peer| is_429(admit(&request(&limits, peer)));
         assert!(!refused("2001:db8::1") && !refused("2001:db8::2"));
         assert!(refused("2001:db8::ffff:1"), "one /64");
         assert!(!refused("2001:db8:0:1::1"), "another /64");
@@ -260,7 +267,7 @@ mod tests {
     #[test]
     fn a_credential_is_counted_wherever_it_is_used() {
         let limits = Data::new(Limits::new(RequestRate::new(1, 2)));
-        let refused = |peer, key| is_429(settle(request(&limits, peer, key).request(), Ok(())));
+        let refused = |peer, key| is_429(settled(&limits, peer, key, Ok(())));
         assert!(!refused("192.0.2.1", "one") && !refused("192.0.2.2", "one"));
         assert!(refused("192.0.2.3", "one"));
         assert!(!refused("192.0.2.3", "another"));
@@ -270,22 +277,22 @@ mod tests {
     fn wrong_credentials_slow_their_address_down_and_no_other() {
         let limits = Data::new(Limits::new(None));
         for _ in 0..20 {
-            assert!(!is_429(settle(request(&limits, "192.0.2.1", "x").request(), wrong())));
+            assert!(!is_429(settled(&limits, "192.0.2.1", "x", wrong())));
         }
-        assert!(is_429(settle(request(&limits, "192.0.2.1", "y").request(), wrong())));
-        assert!(!is_429(settle(request(&limits, "192.0.2.2", "y").request(), wrong())));
-        assert!(settle(request(&limits, "192.0.2.1", "right").request(), Ok(())).is_ok());
+        assert!(is_429(settled(&limits, "192.0.2.1", "y", wrong())));
+        assert!(!is_429(settled(&limits, "192.0.2.2", "y", wrong())));
+        assert!(settled(&limits, "192.0.2.1", "right", Ok(())).is_ok());
         std::thread::sleep(Duration::from_millis(1_050));
-        assert!(!is_429(settle(request(&limits, "192.0.2.1", "x").request(), wrong())), "one a second");
-        assert!(is_429(settle(request(&limits, "192.0.2.1", "x").request(), wrong())));
+        assert!(!is_429(settled(&limits, "192.0.2.1", "x", wrong())), "one a second");
+        assert!(is_429(settled(&limits, "192.0.2.1", "x", wrong())));
     }
 
     #[test]
     fn whoever_has_been_idle_is_forgotten() {
         let limits = Data::new(Limits::new(RequestRate::new(1_000, 1)));
         for host in 0..=255 {
-            let _ = admit(&request(&limits, &format!("192.0.2.{host}"), "k"));
-            let _ = settle(request(&limits, "192.0.2.1", &format!("{host}")).request(), Ok(()));
+            let _ = admit(&request(&limits, &format!("192.0.2.{host}")));
+            let _ = settled(&limits, "192.0.2.1", &format!("{host}"), Ok(()));
         }
         let requests = limits.requests.as_ref().unwrap();
         assert_eq!((requests.addresses.len(), requests.credentials.len()), (256, 256));
@@ -298,9 +305,9 @@ mod tests {
     fn without_a_rate_nobody_is_counted() {
         assert!(RequestRate::new(0, 1).is_none());
         let limits = Data::new(Limits::new(None));
-        let request = request(&limits, "192.0.2.1", "k");
+        let request = request(&limits, "192.0.2.1");
         for _ in 0..1_000 {
-            assert!(admit(&request).is_ok() && settle(request.request(), Ok(())).is_ok());
+            assert!(admit(&request).is_ok() && settle(request.request(), None, Ok(())).is_ok());
         }
         let mut response = request.into_response(HttpResponse::Ok().finish());
         tell(&mut response);

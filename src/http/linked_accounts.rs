@@ -1,8 +1,8 @@
 //! `/linked-account`: an organization's end customers.
 
-use actix_web::http::header::HeaderMap;
-use actix_web::web::{Data, Path};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use percent_encoding::percent_decode;
 use serde::Serialize;
 
 use crate::http::auth::{InEnvironment, subject_ids};
@@ -43,14 +43,24 @@ pub(super) async fn upsert(
     Ok(HttpResponse::Ok().json(body))
 }
 
-fn read(mut ids: SubjectIds, fields: Fields) -> Result<(SubjectIds, AccountChange), ApiError> {
+fn read(mut ids: SubjectIds, mut fields: Fields) -> Result<(SubjectIds, AccountChange), ApiError> {
+    let outer = accounts_named(&mut fields)?;
+    // Also where the payload wins: a token names no other account anywhere.
+    for account in &outer {
+        ids.admit_account(account.as_bytes())?;
+    }
     let mut fields = fields.nested("payload")?;
-    for field in ["account_id", "linked_account_id"] {
-        if let Some(account) = fields.text(field)? {
-            ids.name_account(account.as_bytes())?;
-        }
+    let inner = accounts_named(&mut fields)?;
+    for account in if inner.is_empty() { outer } else { inner } {
+        ids.name_account(account.as_bytes())?;
     }
     Ok((ids, AccountChange { name: fields.text("name")?, udf: fields.text_map("udf")? }))
+}
+
+/// Takes the account's id out of `fields`, under either name.
+fn accounts_named(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
+    let named = ["account_id", "linked_account_id"].map(|field| fields.text(field).transpose());
+    named.into_iter().flatten().collect()
 }
 
 /// `GET /linked-account`
@@ -72,10 +82,9 @@ pub(super) async fn get(
     InEnvironment(at): InEnvironment<need::Read>,
     vault: Data<Vault>,
     request: HttpRequest,
-    account: Path<String>,
     query: Query,
 ) -> Result<HttpResponse, ApiError> {
-    let account = of_path(&at, request.headers(), &query, &account)?;
+    let account = of_path(&at, &request, &query)?;
     let account = vault.get_account(&at, account).await?;
     Ok(HttpResponse::Ok().json(WithIntegrations::from(account)))
 }
@@ -85,10 +94,9 @@ pub(super) async fn delete(
     InEnvironment(at): InEnvironment<need::Manage>,
     vault: Data<Vault>,
     request: HttpRequest,
-    account: Path<String>,
     query: Query,
 ) -> Result<HttpResponse, ApiError> {
-    let account = of_path(&at, request.headers(), &query, &account)?;
+    let account = of_path(&at, &request, &query)?;
     let account = vault.delete_account(&at, account).await?;
     Ok(HttpResponse::Ok().json(DoneBody {
         status: "success",
@@ -108,16 +116,18 @@ pub(super) async fn active(
 /// an account that is not there.
 fn of_path<N: Need>(
     at: &CallerIn<N>,
-    headers: &HeaderMap,
+    request: &HttpRequest,
     query: &Query,
-    account: &str,
 ) -> Result<Option<AccountId>, ApiError> {
-    let mut ids = subject_ids(at.caller(), headers, query)?;
-    ids.name_account(account.as_bytes())?;
-    if account.parse::<AccountId>().is_err() {
-        return Ok(None);
+    // Not as the framework decodes it: it makes U+FFFD of what is not UTF-8, and that may be another account.
+    let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let account: Vec<u8> = percent_decode(segment.as_bytes()).collect();
+    let mut ids = subject_ids(at.caller(), request.headers(), query)?;
+    ids.name_account(&account)?;
+    match std::str::from_utf8(&account).map(str::parse::<AccountId>) {
+        Ok(Ok(_)) => Ok(ids.account()?),
+        _ => Ok(None),
     }
-    Ok(ids.account()?)
 }
 
 #[derive(Serialize)]

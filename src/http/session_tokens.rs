@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::http::auth::{InEnvironment, subject_ids};
 use crate::http::body::Body;
 use crate::http::error::ApiError;
+use crate::http::limits;
 use crate::http::query::Query;
 use crate::vault::{IssuedTokens, Vault, need};
 
@@ -28,9 +29,14 @@ pub(super) async fn issue(
 }
 
 /// `POST /session-token/refresh`: the refresh token is the credential.
-pub(super) async fn refresh(vault: Data<Vault>, body: Body) -> Result<HttpResponse, ApiError> {
+pub(super) async fn refresh(
+    vault: Data<Vault>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
     let refresh_token = body.fields().await?.required_text("refresh_token")?;
-    let tokens = vault.refresh_tokens(&refresh_token).await?;
+    let refreshed = vault.refresh_tokens(&refresh_token).await.map_err(ApiError::from);
+    let tokens = limits::settle(&request, Some(refresh_token.as_bytes()), refreshed)?;
     Ok(HttpResponse::Ok().json(TokensBody::from(&tokens)))
 }
 

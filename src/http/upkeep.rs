@@ -40,14 +40,14 @@ impl Upkeep {
 
 async fn run(vault: Vault, limits: Data<Limits>, mut stopping: watch::Receiver<()>) {
     let mut failing = false;
-    for interval in 1.. {
+    for interval in 1_u64.. {
         let stops = tokio::time::timeout(INTERVAL, stopping.changed()).await.is_ok();
         limits.forget_idle();
         if !stops && interval % WRITING != 0 {
             continue;
         }
         let mut done = vault.write_key_uses().await;
-        if !stops && interval % SWEEPING == 0 {
+        if !stops && interval % SWEEPING == WRITING {
             done = done.and(vault.sweep_sessions().await.map(drop));
         }
         // A store that is full or has failed says so itself; here it would be the same line each minute.

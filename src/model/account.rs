@@ -76,8 +76,9 @@ impl Account {
     pub const MAX_FIELDS: usize = 64;
     /// The longest key of a user-defined field, in bytes.
     pub const MAX_KEY_BYTES: usize = 128;
-    /// The longest user-defined field, in bytes.
-    pub const MAX_FIELD_BYTES: usize = 4096;
+    /// How long the user-defined fields may be together, in bytes, their keys included: a page has up to a
+    /// thousand accounts.
+    pub const MAX_FIELDS_BYTES: usize = 8192;
 
     /// An account that was just registered.
     #[must_use]
@@ -102,8 +103,9 @@ impl Account {
         if !self.udf.keys().all(is_key) {
             return Err(Invalid::new("udf", "must have keys of 1 to 128 bytes without control characters"));
         }
-        if self.udf.values().any(|field| field.len() > Account::MAX_FIELD_BYTES) {
-            return Err(Invalid::new("udf", "must have fields of at most 4096 bytes"));
+        let bytes: usize = self.udf.iter().map(|(key, field)| key.len() + field.len()).sum();
+        if bytes > Account::MAX_FIELDS_BYTES {
+            return Err(Invalid::new("udf", "must have at most 8192 bytes, keys included"));
         }
         Ok(())
     }

@@ -64,14 +64,21 @@ impl Vault {
                 "env_variable_value cannot be compared with an encrypted variable".into(),
             ));
         }
-        let mut accounts = Vec::new();
+        let mut found = Vec::new();
         for account_id in self.accounts_with(at, &definition.noun, value).await? {
             // One that was deleted since the walk is not listed.
             let seen = self.account(at, &account_id).await?;
-            accounts.extend(seen.map(|seen| named(at, account_id, seen.noun)));
+            found.extend(seen.map(|seen| (seen.noun.id, account_id)));
         }
-        accounts.sort_by_key(|named| named.account.id);
-        Ok(page.cut(accounts))
+        found.sort_unstable_by_key(|(id, _)| *id);
+        let page = page.cut(found);
+        // Read again, for an account may be large, and there may be many that are on no page that is asked for.
+        let mut docs = Vec::with_capacity(page.docs.len());
+        for (_, account_id) in page.docs {
+            let seen = self.account(at, &account_id).await?;
+            docs.extend(seen.map(|seen| named(at, account_id, seen.noun)));
+        }
+        Ok(Page { docs, total: page.total, page: page.page, limit: page.limit })
     }
 
     async fn all_accounts(

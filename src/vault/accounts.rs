@@ -113,7 +113,8 @@ impl Vault {
     /// Registers an account, or changes the one that is there.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::InvalidLinkedAccount`]; [`Error::InvalidRequest`].
+    /// [`Error::Forbidden`]; [`Error::InvalidLinkedAccount`]; [`Error::InvalidRequest`];
+    /// [`Error::InvalidToken`] for a session that has ended meanwhile.
     pub async fn upsert_account(
         &self,
         at: &CallerIn<need::ManageOwn>,
@@ -123,6 +124,7 @@ impl Vault {
         at.caller().permit()?;
         let account_id = required_account(ids)?;
         for _ in 0..MAX_ATTEMPTS {
+            let batch = self.require_session(at, Batch::new()).await?;
             let account_key = key::account(at.caller().org(), at.environment(), &account_id);
             let (account, batch, is_new) = match self.get::<Account>(Tree::Accounts, &account_key).await? {
                 Some(seen) => {
@@ -132,12 +134,12 @@ impl Vault {
                         return Ok(ChangedAccount { account, is_new: false });
                     }
                     changed.updated_at = Timestamp::now();
-                    let batch = Batch::new()
+                    let batch = batch
                         .require_version(Tree::Accounts, account_key.as_slice(), seen.revision)
                         .put(Tree::Accounts, account_key, record::encode(&changed)?);
                     (changed, batch, false)
                 }
-                // Its account is gone, and its sessions with it: a token registers nobody.
+                // It went after its session was read: a token registers nobody.
                 None if at.caller().own_account().is_some() => return Err(Error::InvalidToken),
                 None => {
                     let (account, batch) = self.plan_new_account(at, &account_id, change)?;

@@ -79,13 +79,14 @@ impl Vault {
     /// # Errors
     /// [`Error::InvalidRequest`] for an environment that the organization does not have, or a bad name.
     pub async fn create_api_key(&self, org: &Org, new: NewApiKey) -> Result<(ApiKey, ApiKeySecret), Error> {
-        self.make_api_key(org, Actor::Operator, new).await
+        self.make_api_key(org, Actor::Operator, new, Batch::new()).await
     }
 
     /// Makes a key for a caller with `admin`, who can give no environment and no permission that it lacks.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for what the caller lacks; else as [`Vault::create_api_key`].
+    /// [`Error::Forbidden`] for what the caller lacks; [`Error::InvalidCredentials`] where its own key was
+    /// revoked meanwhile; else as [`Vault::create_api_key`].
     pub async fn issue_api_key(
         &self,
         caller: &Caller<need::Admin>,
@@ -100,7 +101,21 @@ impl Vault {
         }
         let org = self.get::<Org>(Tree::Orgs, &key::org(caller.org())).await?;
         let org = org.ok_or(Error::NotFound("Organization"))?.noun;
-        self.make_api_key(&org, caller.actor(), new).await
+        let batch = self.require_api_key(caller, Batch::new()).await?;
+        self.make_api_key(&org, caller.actor(), new, batch).await
+    }
+
+    /// Requires in `batch` that the caller's API key, where it has one, was not revoked since the caller was
+    /// let in: whoever held it must not leave with another credential.
+    pub(super) async fn require_api_key<N: Need>(
+        &self,
+        caller: &Caller<N>,
+        batch: Batch,
+    ) -> Result<Batch, Error> {
+        let Actor::ApiKey(id) = caller.actor() else { return Ok(batch) };
+        let id_key = key::api_key_id(caller.org(), id);
+        let found = self.0.engine.get(Tree::ApiKeyIds, &id_key).await?.ok_or(Error::InvalidCredentials)?;
+        Ok(batch.require_version(Tree::ApiKeyIds, id_key, found.revision))
     }
 
     async fn make_api_key(
@@ -108,6 +123,7 @@ impl Vault {
         org: &Org,
         actor: Actor,
         new: NewApiKey,
+        batch: Batch,
     ) -> Result<(ApiKey, ApiKeySecret), Error> {
         if let Reach::One(environment) = &new.reach
             && !org.environments.contains(environment)
@@ -146,11 +162,13 @@ impl Vault {
             expires_at: new.lifetime.map(|lifetime| now.after(lifetime)),
         };
         let hash_key = key::api_key(&self.0.keyring.hash_api_key(secret.expose()));
-        let batch = Batch::new()
-            .put(Tree::ApiKeyIds, key::api_key_id(org.id, made.id), hash_key.as_slice())
-            .put(Tree::ApiKeys, hash_key, record::encode(&made)?);
-        self.0.engine.commit(batch).await?;
-        Ok((made, secret))
+        let batch = batch.put(Tree::ApiKeyIds, key::api_key_id(org.id, made.id), hash_key.as_slice()).put(
+            Tree::ApiKeys,
+            hash_key,
+            record::encode(&made)?,
+        );
+        // The only requirement is that of the caller's own key.
+        if self.commit(batch).await? { Ok((made, secret)) } else { Err(Error::InvalidCredentials) }
     }
 
     /// Every key of an organization, in the order of creation.

@@ -22,20 +22,27 @@ impl SubjectIds {
         SubjectIds { own: caller.own_account().cloned(), ..SubjectIds::default() }
     }
 
-    /// Adds an account's id as it was sent, in one of the places where it may stand.
+    /// Refuses an account's id that the caller may not speak of.
     ///
     /// # Errors
     /// [`Error::Forbidden`] where the caller may speak of one account, and this is another.
-    pub fn name_account(&mut self, id: &[u8]) -> Result<(), Error> {
+    pub fn admit_account(&self, id: &[u8]) -> Result<(), Error> {
         match &self.own {
             Some(own) if own.as_str().as_bytes() != id => {
                 Err(Error::Forbidden("a session token reaches only its own account"))
             }
-            _ => {
-                self.accounts.push(id.to_vec());
-                Ok(())
-            }
+            _ => Ok(()),
         }
+    }
+
+    /// Adds an account's id as it was sent, in one of the places where it may stand.
+    ///
+    /// # Errors
+    /// As [`SubjectIds::admit_account`].
+    pub fn name_account(&mut self, id: &[u8]) -> Result<(), Error> {
+        self.admit_account(id)?;
+        self.accounts.push(id.to_vec());
+        Ok(())
     }
 
     /// Adds a workflow's id as it was sent, in one of the places where it may stand.

@@ -45,7 +45,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Forbidden`], also where something is to be defined without `manage`; [`Error::ScopeMismatch`]
     /// and malformed ids; [`Error::UnknownVariables`]; [`Error::InvalidRequest`] where a plain definition is
-    /// to be encrypted; [`Error::TooLarge`]; [`Error::MisfitVariables`] for values of the wrong format.
+    /// to be encrypted; [`Error::InvalidToken`] for a session that has ended meanwhile; [`Error::TooLarge`]; [`Error::MisfitVariables`] for values of the wrong format.
     pub async fn import(&self, at: &CallerIn<need::Write>, import: &Import) -> Result<Imported, Error> {
         at.caller().permit()?;
         at.caller().admit_scope(import.scope)?;
@@ -106,7 +106,7 @@ impl Vault {
         definitions: Vec<Option<Seen<Definition>>>,
     ) -> Result<(Batch, Imported), Error> {
         let org = at.caller().org();
-        let mut batch = Batch::new();
+        let mut batch = self.require_session(at, Batch::new()).await?;
         if let Some(account) = subject.linked_account() {
             batch = self.require_account(at, account, batch).await?;
         }

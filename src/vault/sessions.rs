@@ -42,11 +42,31 @@ impl Vault {
         Caller::new(holder.org, Actor::LinkedAccount(session.account), reach, credential)
     }
 
+    /// Requires in `batch` that the caller's session, where it has one, has not ended since the caller was let
+    /// in: the body of a request may arrive long after its head.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`] where it has.
+    pub(super) async fn require_session<N: Need>(
+        &self,
+        at: &CallerIn<N>,
+        batch: Batch,
+    ) -> Result<Batch, Error> {
+        let caller = at.caller();
+        let (Some(account), Some(session)) = (caller.own_account(), caller.session()) else {
+            return Ok(batch);
+        };
+        let session_key = key::session(caller.org(), at.environment(), account, session);
+        let found = self.0.engine.get(Tree::Sessions, &session_key).await?.ok_or(Error::InvalidToken)?;
+        Ok(batch.require_version(Tree::Sessions, session_key, found.revision))
+    }
+
     /// A pair of tokens for the account that `ids` name: of the newest session whose token is still valid, or
     /// of a new one.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::InvalidLinkedAccount`].
+    /// [`Error::Forbidden`]; [`Error::InvalidLinkedAccount`]; [`Error::InvalidCredentials`] where the caller's
+    /// key was revoked meanwhile.
     pub async fn issue_tokens(
         &self,
         at: &CallerIn<need::Manage>,
@@ -60,6 +80,7 @@ impl Vault {
         let (org, environment) = (at.caller().org(), at.environment());
         let counter_key = key::sessions_counter(org, environment, &account_id);
         for _ in 0..MAX_ATTEMPTS {
+            let batch = self.require_api_key(at.caller(), Batch::new()).await?;
             let account = self.account(at, &account_id).await?;
             let account = account.ok_or_else(|| no_such_account(&account_id, environment))?;
             // Before the sessions are read: whatever is added meanwhile shows in it.
@@ -82,7 +103,7 @@ impl Vault {
                 },
                 now,
             );
-            let mut batch = Batch::new()
+            let mut batch = batch
                 .require_version(
                     Tree::Accounts,
                     key::account(org, environment, &account_id),

@@ -24,8 +24,8 @@ impl Vault {
     /// # Errors
     /// In this order: [`Error::NotFound`] for the definition, [`Error::Forbidden`],
     /// [`Error::ScopeMismatch`] and malformed ids, [`Error::TooLarge`], [`Error::ValueFormatMismatch`],
-    /// [`Error::InvalidLinkedAccount`] for an account that must exist and does not,
-    /// [`Error::VersionConflict`].
+    /// [`Error::InvalidToken`] for a session that has ended meanwhile, [`Error::InvalidLinkedAccount`] for an
+    /// account that must exist and does not, [`Error::VersionConflict`].
     pub async fn set_value(
         &self,
         at: &CallerIn<need::Write>,
@@ -76,6 +76,7 @@ impl Vault {
     ) -> Result<Option<Value>, Error> {
         let definition_key = key::definition(address.org, address.definition);
         let mut batch = Batch::new().require_version(Tree::Definitions, definition_key, definition.revision);
+        batch = self.require_session(at, batch).await?;
         if let Some(account) = address.subject.linked_account() {
             batch = self.require_account(at, account, batch).await?;
         }
@@ -149,10 +150,6 @@ impl Vault {
         let account_key = key::account(org, environment, account);
         if let Some(found) = self.0.engine.get(Tree::Accounts, &account_key).await? {
             return Ok(batch.require_version(Tree::Accounts, account_key, found.revision));
-        }
-        if at.caller().own_account().is_some() {
-            // Deleted since the token was checked: a token registers nobody.
-            return Err(Error::InvalidToken);
         }
         if self.0.policy.strict_accounts {
             return Err(no_such_account(account, environment));

@@ -257,7 +257,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a value that is not the caller's to see; [`Error::Forbidden`];
-    /// [`Error::VersionConflict`].
+    /// [`Error::VersionConflict`]; [`Error::InvalidToken`] for a session that has ended meanwhile.
     pub async fn delete_value(
         &self,
         at: &CallerIn<need::Write>,
@@ -281,7 +281,9 @@ impl Vault {
             let definition = self.find_definition(org, address.definition).await?.ok_or(VALUE_NOT_FOUND)?;
             let seen = self.get::<Value>(Tree::Values, &value_key).await?.ok_or(VALUE_NOT_FOUND)?;
             precondition.check(Some(seen.noun.version))?;
-            let batch = Batch::new()
+            let batch = self
+                .require_session(at, Batch::new())
+                .await?
                 .require_version(Tree::Values, value_key.as_slice(), seen.revision)
                 .delete(Tree::Values, value_key)
                 .delete(Tree::ValueIds, id_key.as_slice())

@@ -132,7 +132,7 @@ fn a_preflight_needs_no_credential_and_allows_no_api_key() {
     let server = with_cors();
     let answer = preflight(&server.anonymous(), ORIGIN).send();
     assert_eq!(answer.status, 204);
-    assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD, POST, PATCH, DELETE"));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD, POST, PUT, PATCH, DELETE"));
     let headers = answer.header("access-control-allow-headers").unwrap();
     let expected = "authorization, content-type, if-match, if-none-match, environment, linked_account_id, linked-account-id";
     assert_eq!(headers, expected);

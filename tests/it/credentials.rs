@@ -2,25 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Client, Request, Response, Server};
-
-/// One request to each endpoint that needs a credential.
-fn every_endpoint(api: &Client) -> Vec<Request> {
-    vec![
-        api.post("/env/values", &json!({})),
-        api.get("/env/value/0123456789abcdef01234567"),
-        api.get("/env/values/org"),
-        api.delete("/env/values/0123456789abcdef01234567"),
-        api.get("/env/definitions"),
-        api.get("/env/definitions/0123456789abcdef01234567"),
-        api.post("/env/definitions", &json!({})),
-        api.patch("/env/definitions/0123456789abcdef01234567", &json!({})),
-        api.delete("/env/definitions/0123456789abcdef01234567"),
-        api.get("/admin/keys"),
-        api.post("/admin/keys", &json!({})),
-        api.delete("/admin/keys/0123456789abcdef01234567"),
-    ]
-}
+use crate::support::{Client, Response, Server};
 
 #[track_caller]
 fn refused(response: &Response) {
@@ -28,15 +10,7 @@ fn refused(response: &Response) {
 }
 
 #[test]
-fn every_endpoint_wants_a_credential() {
-    let server = Server::start();
-    for request in every_endpoint(&server.anonymous()) {
-        refused(&request.send());
-    }
-}
-
-#[test]
-fn no_endpoint_takes_a_key_that_is_not_one() {
+fn what_is_nearly_a_key_is_refused() {
     let server = Server::start();
     let good = server.store().test_key.clone();
     let swapped = format!("pk_{}", &good[3..]);
@@ -60,11 +34,6 @@ fn no_endpoint_takes_a_key_that_is_not_one() {
     }
     refused(&server.anonymous().with("x-api-key", b"tk_\xff\xfe").get("/env/definitions").send());
     server.test().get("/env/definitions").send().ok();
-    // Another one, since wrong keys are counted.
-    let server = server.stop().serve();
-    for request in every_endpoint(&server.anonymous().key(&unknown)) {
-        refused(&request.send());
-    }
 }
 
 #[test]
@@ -78,13 +47,7 @@ fn a_key_counts_only_in_its_header() {
         [key.clone(), format!("Bearer {key}"), format!("Basic {key}"), "Bearer".into(), "Bearer ".into()]
     {
         let response = anonymous.get("/env/definitions").header("authorization", &value).send();
-        let code = response.json()["error_code"].as_str().unwrap_or_default().to_owned();
-        assert!(code == "INVALID_TOKEN" || code == "INVALID_CREDENTIALS", "{code}");
-        response.error_saying(
-            401,
-            &code,
-            if code == "INVALID_TOKEN" { "Invalid token" } else { "Invalid Credentials" },
-        );
+        response.error_saying(401, "INVALID_TOKEN", "Invalid token");
     }
     server.test().get("/env/definitions").header("authorization", "Bearer forged").send().ok();
     anonymous

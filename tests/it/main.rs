@@ -4,6 +4,8 @@
 // A test that fails says so by panicking, and one that is skipped says so on standard error.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod access;
+mod accounts;
 mod admin;
 mod architecture;
 mod browsers;
@@ -11,16 +13,19 @@ mod cli;
 mod client;
 mod concurrency;
 mod credentials;
+mod documents;
 mod durability;
 mod env;
 mod errors;
+mod forgery;
 mod hardening;
 mod isolation;
 mod limits;
 mod paging;
-mod permissions;
 mod rates;
 mod secrets;
 mod service;
+mod sessions;
 mod support;
+mod timing;
 mod tls;

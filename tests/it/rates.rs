@@ -102,3 +102,22 @@ fn wrong_credentials_slow_their_address_down_and_refuse_no_right_one() {
     std::thread::sleep(Duration::from_millis(1_100));
     noise().error(401, "INVALID_TOKEN");
 }
+
+#[test]
+fn a_page_can_read_that_it_asks_too_often_and_its_preflights_are_not_counted() {
+    let config = Config::new()
+        .set("cors", "allowed_origins", "[\"https://app.example\"]")
+        .set("limits", "requests_per_second", "1")
+        .set("limits", "burst", "1");
+    let server = Server::start_with(&config);
+    let page = server.test().with("origin", "https://app.example");
+    let ask = || page.get("/env/definitions").send();
+    let refused = std::iter::repeat_with(ask).take(20).find(|response| response.status == 429).unwrap();
+    assert_eq!(refused.header("access-control-allow-origin"), Some("https://app.example"));
+    assert!(refused.header("access-control-expose-headers").unwrap().contains("Retry-After"));
+    for _ in 0..10 {
+        let preflight = page.get("/env/definitions").method("OPTIONS");
+        let response = preflight.header("access-control-request-method", "GET").send();
+        assert_eq!((response.status, response.header("ratelimit-limit")), (204, None));
+    }
+}

@@ -136,6 +136,35 @@ fn mistakes(server: &Server, number: &str, encrypted: &str) -> Vec<Response> {
     ]
 }
 
+/// Session and refresh tokens that were used for all there is, the last of them to no avail.
+fn tokens(server: &Server) -> [String; 4] {
+    let (api, anonymous) = (server.test(), server.anonymous());
+    api.register("user of tokens");
+    let first = api.log_in("user of tokens");
+    let refresh = |pair: &serde_json::Value| {
+        let body = json!({ "refresh_token": pair["refresh_token"] });
+        anonymous.post("/session-token/refresh", &body).send()
+    };
+    let text = |pair: &serde_json::Value, field: &str| pair[field].as_str().unwrap().to_owned();
+    let second = refresh(&first).ok();
+    for pair in [&first, &second] {
+        let token = anonymous.bearer(&text(pair, "token"));
+        token.get("/session/active-linked-account").send().ok();
+        token.get("/linked-account").send().error(403, "FORBIDDEN");
+        let mistaken = text(pair, "token");
+        token.get(&format!("/linked-account/{mistaken}")).send().error(403, "FORBIDDEN");
+        api.get(&format!("/linked-account/{mistaken}")).send().error(404, "RESOURCE_NOT_FOUND");
+    }
+    refresh(&first).error(401, "INVALID_TOKEN");
+    let revoked = anonymous.bearer(&text(&second, "token"));
+    revoked.get("/session/active-linked-account").send().error(401, "INVALID_TOKEN");
+    ["token", "refresh_token"]
+        .map(|field| [&first, &second].map(|pair| text(pair, field)))
+        .concat()
+        .try_into()
+        .unwrap()
+}
+
 #[track_caller]
 fn check(log_format: &str) {
     let store = Store::new();
@@ -147,8 +176,14 @@ fn check(log_format: &str) {
     let made = store.create_key(&["--environment", "test"]);
     server.anonymous().key(&made).get("/env/definitions").send().ok();
 
+    let tokens = tokens(&server);
     let search = Search::new(&[
         VALUE,
+        // Of a token, the part that nobody else could make.
+        tokens[0].rsplit('.').next().unwrap(),
+        tokens[1].rsplit('.').next().unwrap(),
+        tokens[2].strip_prefix("rt_").unwrap(),
+        tokens[3].strip_prefix("rt_").unwrap(),
         MISTAKEN,
         PASSPHRASE,
         &store.test_key,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, UNKNOWN_ID, check_id, check_page, check_time};
+use crate::support::{Client, Request, Server, UNKNOWN_ID, check_id, check_page, check_time};
 
 fn create(server: &Server, body: &Value) -> Value {
     let response = server.test().post("/admin/keys", body).send();
@@ -182,4 +182,24 @@ fn the_last_use_of_a_key_is_shown_to_the_minute() {
     };
     assert!(check_time(&last_used("made with the store")).ends_with(":00.000Z"));
     assert_eq!(last_used("idle"), Value::Null);
+}
+
+#[test]
+fn a_key_that_ends_while_its_request_is_under_way_leaves_no_successor() {
+    let server = Server::start();
+    server.test().register("user");
+    let revoked = |request: fn(&Client) -> Request| {
+        let body = json!({ "environment": "test", "permissions": ["admin", "manage"] });
+        let made = create(&server, &body);
+        let api = server.anonymous().key(made["key"].as_str().unwrap());
+        request(&api).send_around(|| {
+            let path = format!("/admin/keys/{}", made["_id"].as_str().unwrap());
+            server.test().delete(&path).send().ok();
+        })
+    };
+    revoked(|api| api.post("/admin/keys", &json!({ "environment": "test", "permissions": ["admin"] })))
+        .error(401, "INVALID_CREDENTIALS");
+    revoked(|api| api.post("/session-token", &json!({ "linked_account_id": "user" })))
+        .error(401, "INVALID_CREDENTIALS");
+    assert_eq!(server.test().get("/admin/keys").send().ok()["totalDocs"], 1);
 }

@@ -168,3 +168,28 @@ fn environments_do_not_see_each_other() {
     assert_eq!((names(&context["variables"]), names(&context["missing"])), (vec![], vec!["V"]));
     assert_eq!(context["environment"], "production");
 }
+
+#[test]
+fn a_context_is_written_as_dotenv_too() {
+    let server = Server::start();
+    let api = server.test();
+    api.set(&api.define_string("db.host-1", "org"), "it's \"here\" # $HOME\nand there");
+    api.set(&api.define_encrypted("SECRET", "org"), "hidden");
+    let ask = |reveal: &str| api.get("/env/resolve").query("format", "dotenv").query("reveal", reveal).send();
+    let text = |reveal: &str| {
+        let response = ask(reveal);
+        assert_eq!(response.status, 200, "{}", response.text());
+        assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
+        response.text()
+    };
+    let redacted = text("false");
+    assert!(redacted.contains("# SECRET") && !redacted.contains("SECRET=") && !redacted.contains("hidden"));
+    let revealed = text("true");
+    assert!(revealed.contains("SECRET=hidden\n") && revealed.contains("db_host_1="), "{revealed}");
+    assert_ne!(ask("false").header("etag"), api.get("/env/resolve").send().header("etag"));
+    api.set(&api.define_string("db_host.1", "org"), "x");
+    let message = ask("false").error(400, "INVALID_REQUEST");
+    assert!(message.contains("db.host-1") && message.contains("db_host.1"), "{message}");
+    api.get("/env/resolve").send().ok();
+    api.get("/env/resolve").query("format", "yaml").send().error(400, "INVALID_REQUEST");
+}

@@ -14,7 +14,7 @@ mod tls;
 
 pub(crate) use command::{Finished, command, finish};
 pub(crate) use config::{Config, PASSPHRASE};
-pub(crate) use http::{Client, Connection, Request};
+pub(crate) use http::{Client, Connection, Request, percent};
 pub(crate) use response::Response;
 pub(crate) use server::Server;
 pub(crate) use shape::{check_fields, check_id, check_page, check_time};
