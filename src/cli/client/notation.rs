@@ -1,5 +1,6 @@
 //! Variables as text that is not dotenv: for a shell, and as YAML.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use zeroize::Zeroizing;
@@ -9,11 +10,11 @@ use crate::dotenv::{Collision, variable_names};
 /// One `export` a line, for `eval` and `.` in a POSIX shell. Exact for every value.
 pub(super) fn shell(variables: &[(&str, &str)]) -> Result<Zeroizing<String>, Collision> {
     let names = variable_names(variables.iter().map(|(name, _)| *name))?;
+    let values: BTreeMap<&str, &str> = variables.iter().copied().collect();
     let mut text = room_for(variables);
     for (variable, name) in names {
-        let value = variables.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| *value);
         let _ = write!(text, "export {variable}='");
-        for character in value.chars() {
+        for character in values[name].chars() {
             match character {
                 '\'' => text.push_str(r"'\''"),
                 _ => text.push(character),

@@ -80,25 +80,25 @@ fn fetch(arguments: &Arguments) -> Result<Found, Failure> {
         complain(&format!("offline: the variables are those of {} ago", age(old)));
         return Ok(found);
     }
-    let error = match api.resolve(&context, true) {
+    match api.resolve(&context, true) {
         Ok(answer) => {
             let found = answer.parse()?;
             if let Some(Err(error)) = cache.map(|cache| cache.keep(answer.bytes())) {
                 complain(&format!("warning: no cache is left for when the server is away: {error}"));
             }
-            return Ok(found);
-        }
-        Err(error) => error,
-    };
-    if !error.is_unreachable() || arguments.no_cache {
-        return Err(refusal(&api, error));
-    }
-    match kept(cache.as_ref()) {
-        Ok((found, old)) => {
-            complain(&format!("warning: {error}; the variables are those of {} ago", age(old)));
             Ok(found)
         }
-        Err(also) => Err(Failure::Failed(format!("{error}; {also}"))),
+        Err(ClientError::Unreachable { url, why }) if !arguments.no_cache => match kept(cache.as_ref()) {
+            Ok((found, old)) => {
+                let ago = age(old);
+                complain(&format!(
+                    "warning: {url} does not answer ({why}): the variables are those of {ago} ago"
+                ));
+                Ok(found)
+            }
+            Err(also) => Err(Failure::Failed(format!("{also}; {}", ClientError::Unreachable { url, why }))),
+        },
+        Err(error) => Err(refusal(&api, error)),
     }
 }
 

@@ -189,7 +189,8 @@ fn nothing_but_the_variables_is_passed_on() {
     let server = Server::start();
     let machine = Machine::of(&server);
     machine.given(&[("SECRET_WORD", "s3cr3t-word")]);
-    let script = "umask; ulimit -Hc; ulimit -Sn; env; tr '\\0' ' ' < /proc/$$/cmdline";
+    let script = "umask; ulimit -Hc; ulimit -Sn; grep -E 'Sig(Blk|Ign)' /proc/$$/status; \
+        ls /proc/$$/fd | wc -l; env; tr '\\0' ' ' < /proc/$$/cmdline";
     let under = |program: &str| {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("umask 027; exec {program} sh -c \"$SCRIPT\"")]).env("SCRIPT", script);
@@ -201,7 +202,7 @@ fn nothing_but_the_variables_is_passed_on() {
         finish(&mut shell).ok()
     };
     let (with, without) = (under(&format!("{} run --", env!("CARGO_BIN_EXE_coffer"))), under(""));
-    let limits = |text: &str| text.lines().take(3).map(str::to_owned).collect::<Vec<_>>();
+    let limits = |text: &str| text.lines().take(6).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(limits(&with), limits(&without));
     assert!(
         with.contains("SECRET_WORD=s3cr3t-word") && !with.contains(&machine.key),
