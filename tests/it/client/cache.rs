@@ -122,5 +122,5 @@ fn a_cache_that_was_changed_copied_or_kept_too_long_is_refused() {
     std::thread::sleep(Duration::from_millis(2_100));
     let mut late = machine.command(["run", "--offline", "--", "true"]);
     let refused = finish(late.env("COFFER_CACHE_MAX_AGE", "1s")).failed();
-    assert!(refused.contains("2 seconds old, the limit is 1 second"), "{refused}");
+    assert!(refused.contains("seconds old, the limit is 1 second"), "{refused}");
 }
