@@ -18,7 +18,7 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 /// Where the endpoints live.
 const BASE: &str = "/api/v2/public";
 
-/// How long a connection, and then the beginning of an answer, may take.
+/// How long a connection, and then each wait for a part of an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same of an answer to a change, which waits for a disk.
 const PATIENCE_FOR_CHANGES: Duration = Duration::from_secs(30);
@@ -109,7 +109,8 @@ impl Api {
     pub fn get(&self, path: &str, context: &Context, query: &[(&str, &str)]) -> Result<Body, ClientError> {
         let (header, value) = self.header()?;
         let request = self.agent.get(self.target(path, context, query)).header(header, value);
-        self.answer(request.config().timeout_recv_response(Some(PATIENCE)).build().call())
+        let patient = request.config().timeout_recv_response(Some(PATIENCE)).timeout_per_read(Some(PATIENCE));
+        self.answer(patient.build().call())
     }
 
     /// `POST`

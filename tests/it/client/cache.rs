@@ -1,6 +1,7 @@
 //! What `coffer run` leaves for when the server is away, and when that is not used.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -123,4 +124,51 @@ fn a_cache_that_was_changed_copied_or_kept_too_long_is_refused() {
     let mut late = machine.command(["run", "--offline", "--", "true"]);
     let refused = finish(late.env("COFFER_CACHE_MAX_AGE", "1s")).failed();
     assert!(refused.contains("seconds old, the limit is 1 second"), "{refused}");
+}
+
+/// Runs against somebody who is no coffer; what became of it, and how long it took.
+fn against(answer: &'static [u8]) -> (Finished, Duration) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer);
+            if answer.ends_with(b"{") {
+                std::thread::sleep(Duration::from_secs(20));
+            }
+        }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = crate::support::command();
+    command.args(["run", "--", "true"]).env("COFFER_URL", format!("http://{address}"));
+    command.env("COFFER_API_KEY", "tk_x").env("XDG_STATE_HOME", dir.path());
+    let start = Instant::now();
+    (finish(&mut command), start.elapsed())
+}
+
+#[test]
+fn who_does_not_answer_is_told_from_who_answers_something_else() {
+    for (answer, away) in [
+        (&b""[..], true),
+        (b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 2\r\n\r\nno", true),
+        (b"HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 0\r\n\r\n", true),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"var", true),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", false),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", false),
+        (b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", false),
+        (b"SSH-2.0-nobody\r\n\r\n", false),
+    ] {
+        let line = against(answer).0.failed();
+        let said = if away { "there is no cache" } else { "something else than expected" };
+        assert!(line.contains(said), "{}: {line}", answer.escape_ascii());
+    }
+}
+
+#[test]
+fn an_answer_that_stops_halfway_is_waited_for_five_seconds() {
+    let (finished, waited) = against(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{");
+    assert!(finished.failed().contains("there is no cache"));
+    assert!((Duration::from_secs(4)..Duration::from_secs(9)).contains(&waited), "{waited:?}");
 }

@@ -135,3 +135,45 @@ fn no_configuration_file_is_needed_or_read() {
     machine.coffer(["--config", "nowhere.toml", "ls"]).ok();
     machine.coffer(["completions", "bash"]).ok();
 }
+
+#[test]
+fn a_key_for_every_environment_names_one() {
+    let server = Server::start();
+    let key =
+        server.store().create_key(&["--environment", "all", "--permissions", "read,write,manage,reveal"]);
+    let machine = Machine::of(&server).with_key(key);
+    for environment in ["test", "production"] {
+        let at = ["--environment", environment];
+        let line = format!("A=in {environment}");
+        machine.fed(&line, [&["import", "-", "--scope", "org", "--create"][..], &at].concat()).ok();
+        assert_eq!(machine.coffer([&["get", "A"][..], &at].concat()).ok(), format!("in {environment}\n"));
+    }
+    machine.coffer(["set", "A=set", "--environment", "test"]).ok();
+    machine.coffer(["unset", "A", "--environment", "production"]).ok();
+    assert_eq!(machine.coffer(["export", "--environment", "test"]).ok(), "A=set\n");
+    assert_eq!(machine.coffer(["export", "--environment", "production"]).ok(), "");
+    for args in [&["ls"][..], &["set", "A=1"], &["export"]] {
+        assert!(machine.coffer(args).failed().contains("environment"));
+    }
+}
+
+#[test]
+fn a_session_token_reaches_its_own_account() {
+    let server = Server::start();
+    server.test().define_string("A", "linked_account");
+    server.test().define_string("A", "org");
+    server.test().post("/linked-account", &json!({ "account_id": "mark@acme.com" })).send().ok();
+    let issued =
+        server.test().post("/session-token", &json!({ "linked_account_id": "mark@acme.com" })).send().ok();
+    let machine = Machine::of(&server);
+    let with_token = |args: &[&str]| {
+        let mut command = machine.command(args);
+        finish(command.env_remove("COFFER_API_KEY").env("COFFER_TOKEN", issued["token"].as_str().unwrap()))
+    };
+    with_token(&["set", "A=mine"]).ok();
+    assert_eq!(with_token(&["get", "A"]).ok(), "mine\n");
+    assert_eq!(with_token(&["run", "--", "sh", "-c", "echo $A$COFFER_TOKEN"]).ok(), "mine\n");
+    assert!(with_token(&["get", "A", "--linked-account", "other"]).failed().contains("FORBIDDEN"));
+    with_token(&["unset", "A"]).ok();
+    assert_eq!(with_token(&["export"]).ok(), "");
+}
