@@ -74,9 +74,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Infallible, Failure> {
 
 fn fetch(arguments: &Arguments) -> Result<Found, Failure> {
     let (api, context) = (arguments.target.api()?, arguments.target.context());
+    // Before it is needed: a mistake should not show only when the server is away.
+    let limit = cache_limit()?;
     let cache = if arguments.no_cache { None } else { Cache::find(&api, &context, variable) };
     if arguments.offline {
-        let (found, old) = kept(cache.as_ref())?;
+        let (found, old) = kept(cache.as_ref(), limit)?;
         complain(&format!("offline: the variables are those of {} ago", age(old)));
         return Ok(found);
     }
@@ -88,16 +90,20 @@ fn fetch(arguments: &Arguments) -> Result<Found, Failure> {
             }
             Ok(found)
         }
-        Err(ClientError::Unreachable { url, why }) if !arguments.no_cache => match kept(cache.as_ref()) {
-            Ok((found, old)) => {
-                let ago = age(old);
-                complain(&format!(
-                    "warning: {url} does not answer ({why}): the variables are those of {ago} ago"
-                ));
-                Ok(found)
+        Err(ClientError::Unreachable { url, why }) if !arguments.no_cache => {
+            match kept(cache.as_ref(), limit) {
+                Ok((found, old)) => {
+                    let ago = age(old);
+                    complain(&format!(
+                        "warning: {url} does not answer ({why}): the variables are those of {ago} ago"
+                    ));
+                    Ok(found)
+                }
+                Err(also) => {
+                    Err(Failure::Failed(format!("{also}; {}", ClientError::Unreachable { url, why })))
+                }
             }
-            Err(also) => Err(Failure::Failed(format!("{also}; {}", ClientError::Unreachable { url, why }))),
-        },
+        }
         Err(error) => Err(refusal(&api, error)),
     }
 }
@@ -113,12 +119,15 @@ fn refusal(api: &Api, error: ClientError) -> Failure {
     }
 }
 
-fn kept(cache: Option<&Cache>) -> Result<(Found, Duration), Failure> {
-    let limit = match variable(CACHE_LIMIT_VARIABLE).filter(|text| !text.is_empty()) {
+fn cache_limit() -> Result<Duration, Failure> {
+    match variable(CACHE_LIMIT_VARIABLE).filter(|text| !text.is_empty()) {
         Some(text) => parse_duration(&text.to_string_lossy())
-            .map_err(|error| Failure::Failed(format!("{CACHE_LIMIT_VARIABLE}: {error}")))?,
-        None => CACHE_LIMIT,
-    };
+            .map_err(|error| Failure::Failed(format!("{CACHE_LIMIT_VARIABLE}: {error}"))),
+        None => Ok(CACHE_LIMIT),
+    }
+}
+
+fn kept(cache: Option<&Cache>, limit: Duration) -> Result<(Found, Duration), Failure> {
     let cache = cache.ok_or_else(|| {
         Failure::Failed("there is no place for a cache: neither XDG_STATE_HOME nor HOME is set".into())
     })?;

@@ -123,6 +123,9 @@ fn a_cache_that_was_changed_copied_or_kept_too_long_is_refused() {
     std::thread::sleep(Duration::from_millis(2_100));
     let mut late = machine.command(["run", "--offline", "--", "true"]);
     let refused = finish(late.env("COFFER_CACHE_MAX_AGE", "1s")).failed();
+    let mistaken =
+        finish(machine.command(["run", "--", "true"]).env("COFFER_CACHE_MAX_AGE", "soon")).failed();
+    assert!(mistaken.starts_with("error: COFFER_CACHE_MAX_AGE"), "{mistaken}");
     assert!(refused.contains("seconds old, the limit is 1 second"), "{refused}");
 }
 

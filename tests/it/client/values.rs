@@ -134,6 +134,11 @@ fn no_configuration_file_is_needed_or_read() {
     machine.coffer(["ls"]).ok();
     machine.coffer(["--config", "nowhere.toml", "ls"]).ok();
     machine.coffer(["completions", "bash"]).ok();
+    // And the other way round: what these commands read is no mistake to the server's.
+    let mut list = server.store().command(["keys", "list"]);
+    list.env("COFFER_URL", "x").env("COFFER_API_KEY", "x").env("COFFER_CA_FILE", "x");
+    finish(list.env("COFFER_TOKEN", "x").env("COFFER_API_KEY_FILE", "x").env("COFFER_CACHE_MAX_AGE", "x"))
+        .ok();
 }
 
 #[test]
