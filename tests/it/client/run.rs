@@ -189,8 +189,9 @@ fn nothing_but_the_variables_is_passed_on() {
     let server = Server::start();
     let machine = Machine::of(&server);
     machine.given(&[("SECRET_WORD", "s3cr3t-word")]);
-    let script = "umask; ulimit -Hc; ulimit -Sn; grep -E 'Sig(Blk|Ign)' /proc/$$/status; \
-        ls /proc/$$/fd | wc -l; env; tr '\\0' ' ' < /proc/$$/cmdline";
+    // Of `self` rather than of the shell, which blocks signals while it starts a program.
+    let script = "umask; ulimit -Hc; ulimit -Sn; grep -E 'Sig(Blk|Ign)' /proc/self/status; \
+        ls /proc/self/fd | wc -l; env; tr '\\0' ' ' < /proc/$$/cmdline";
     let under = |program: &str| {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("umask 027; exec {program} sh -c \"$SCRIPT\"")]).env("SCRIPT", script);
