@@ -11,10 +11,12 @@
 //!    synced before a write is acknowledged.
 //! 4. [`vault`]: the rules. Who may do what, and what it does.
 //! 5. [`http`]: the API. [`control`]: the operator's socket. Both translate, call the vault, translate.
+//!    [`client`]: the API from the other side.
 //! 6. [`cli`]: commands. [`config`] and [`telemetry`]: what they start from. [`dotenv`]: variables as text, for
 //!    the API and the commands.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod control;
 pub mod crypto;

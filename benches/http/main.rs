@@ -1,6 +1,6 @@
 //! Measures the whole server over loopback HTTP, against bounds that are ratios within one run.
 //!
-//! `cargo bench --bench http` runs everything; `-- resolve set single growth start memory size` selects
+//! `cargo bench --bench http` runs everything; `-- resolve set single run growth start memory size` selects
 //! parts, and `-- --check` makes a missed bound an error. `docs/benchmarks.md` says what is measured how.
 
 // The figures are what this program is for.
@@ -12,6 +12,7 @@ mod growth;
 mod load;
 mod report;
 mod rounds;
+mod running;
 mod server;
 mod starting;
 mod throughput;
@@ -25,7 +26,7 @@ use workload::{Layout, Loaded};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const PARTS: [&str; 7] = ["resolve", "set", "single", "growth", "start", "memory", "size"];
+const PARTS: [&str; 8] = ["resolve", "set", "single", "run", "growth", "start", "memory", "size"];
 
 /// 10,000 values.
 const MAIN: Layout = Layout { definitions: 10, subjects: 1_000 };
@@ -88,6 +89,9 @@ fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
         if wanted("single") {
             throughput::single(&loaded, report)?;
         }
+    }
+    if wanted("run") {
+        running::run(report)?;
     }
     if wanted("growth") || wanted("start") || wanted("memory") {
         let small = if wanted("growth") { Some(Loaded::new(Store::new()?, SMALL)?) } else { None };

@@ -94,9 +94,14 @@ impl Server {
         self.child.id()
     }
 
+    /// The key of `test`.
+    pub(crate) fn key(&self) -> &str {
+        self.store.as_ref().map_or("", |store| &store.key)
+    }
+
     /// The header that shows the key.
     pub(crate) fn key_header(&self) -> String {
-        format!("x-api-key: {}\r\n", self.store.as_ref().map_or("", |store| &store.key))
+        format!("x-api-key: {}\r\n", self.key())
     }
 
     /// One request on a connection of its own.

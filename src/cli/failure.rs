@@ -18,6 +18,9 @@ pub(super) enum Failure {
     /// It failed: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// A program did not start: the exit code says why, as a shell's does.
+    #[error("{1}")]
+    Exit(u8, String),
 }
 
 impl Failure {
@@ -31,6 +34,7 @@ impl Failure {
         match self {
             Failure::Usage(_) => ExitCode::from(2),
             Failure::Failed(_) => ExitCode::FAILURE,
+            Failure::Exit(code, _) => ExitCode::from(*code),
         }
     }
 }

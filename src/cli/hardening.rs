@@ -64,6 +64,12 @@ impl Hardened {
     }
 }
 
+/// Keeps other processes of this user from reading this one's memory and environment, and its memory out of
+/// core dumps, until it becomes another program. Where that fails a short-lived command goes on without.
+pub(super) fn close_to_debuggers() {
+    let _ = prctl::set_dumpable(false);
+}
+
 /// Raises the soft limit to the hard one, which was set for just this.
 fn raise_file_limit() -> nix::Result<rlim_t> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;

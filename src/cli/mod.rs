@@ -1,17 +1,19 @@
 //! The command line: one file a command. The only place that prints.
 
+mod client;
 mod failure;
 mod hardening;
 mod init;
 mod operator;
 mod output;
+mod reference;
 mod serve;
 mod starting;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{ListenAddress, Overrides};
 use crate::telemetry::{self, LogFormat, LogLevel};
@@ -46,6 +48,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Store(StoreCommand),
+    #[command(flatten)]
+    Client(client::Command),
+    /// Write what a shell needs to complete commands
+    Completions(reference::Completions),
+    /// Write a manual page, for `man -l -`
+    Man(reference::ManPage),
+}
+
+/// What needs the configuration: the server, and commands on its store.
+#[derive(Subcommand)]
+enum StoreCommand {
     /// Serve the API (the default command)
     Serve(serve::Arguments),
     /// Make the store, an organization, and an API key for each of its environments
@@ -66,39 +81,50 @@ enum Command {
 pub fn run() -> ExitCode {
     // Exits with 0 for --help and with 2 for bad usage.
     let arguments = Arguments::parse();
-    // Whatever is created, by us or by a library, is for nobody else's eyes.
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    // Before the configuration is read, which may have the passphrase in it.
-    let hardened = Hardened::process();
-    match carry_out(arguments, &hardened) {
+    match carry_out(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }
 
-fn carry_out(arguments: Arguments, hardened: &Hardened) -> Result<(), Failure> {
+fn carry_out(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { config, data, log_format, listen, command } = arguments;
-    let listen = match &command {
-        None => listen,
-        Some(Command::Serve(serve)) => serve.listen.clone().or(listen),
+    let (command, listen) = match command {
+        None => (StoreCommand::Serve(serve::Arguments { listen }), None),
+        Some(Command::Store(command @ StoreCommand::Serve(_))) => (command, listen),
         Some(_) if listen.is_some() => return Err(Failure::Usage("--listen is for `serve` only".into())),
-        Some(_) => None,
+        Some(Command::Store(command)) => (command, None),
+        Some(Command::Client(command)) => {
+            // No more than this: `run` becomes a program that would inherit the rest.
+            hardening::close_to_debuggers();
+            return client::run(command);
+        }
+        Some(Command::Completions(of)) => return reference::completions(Arguments::command(), &of),
+        Some(Command::Man(of)) => return reference::man_page(Arguments::command(), &of),
+    };
+    // Whatever is created, by us or by a library, is for nobody else's eyes.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    // Before the configuration is read, which may have the passphrase in it.
+    let hardened = Hardened::process();
+    let listen = match &command {
+        StoreCommand::Serve(serve) => serve.listen.clone().or(listen),
+        _ => None,
     };
     let start = Start::load(config.as_deref(), Overrides { listen, data }, log_format)?;
     let level = match &command {
-        None | Some(Command::Serve(_)) => start.config.log.level,
+        StoreCommand::Serve(_) => start.config.log.level,
         // Only what went wrong: whoever runs a command waits for its outcome, not for a report.
-        Some(_) => LogLevel::Warn,
+        _ => LogLevel::Warn,
     };
     // Dropped at the end of this function, so what was logged stands before the error that ends the command.
     let _log = telemetry::init(start.config.log.format, level)
         .map_err(|error| Failure::Failed(error.to_string()))?;
     match command {
-        None | Some(Command::Serve(_)) => serve::run(start, hardened),
-        Some(Command::Init(arguments)) => init::run(&start, &arguments),
-        Some(Command::Keys(keys)) => operator::run(&start, keys.asked()),
-        Some(Command::Orgs(orgs)) => operator::run(&start, orgs.asked()),
-        Some(Command::Environments(environments)) => operator::run(&start, environments.asked()),
+        StoreCommand::Serve(_) => serve::run(start, &hardened),
+        StoreCommand::Init(arguments) => init::run(&start, &arguments),
+        StoreCommand::Keys(keys) => operator::run(&start, keys.asked()),
+        StoreCommand::Orgs(orgs) => operator::run(&start, orgs.asked()),
+        StoreCommand::Environments(environments) => operator::run(&start, environments.asked()),
     }
 }
 
@@ -112,8 +138,6 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -15,6 +15,15 @@ pub(super) fn say(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// The same without a line end of its own.
+pub(super) fn say_exactly(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(Failure::io("write to stdout")),
+    }
+}
+
 /// Writes what is shown this once; where that fails, the failure says what is `lost`.
 pub(super) fn show_once(text: &str, lost: &str) -> Result<(), Failure> {
     write(text).map_err(|error| Failure::Failed(format!("cannot write to stdout: {error}; {lost}")))

@@ -6,12 +6,14 @@
 //!   `locked`: the memory that keys are in, which is not swapped;
 //! - [`passphrase`]: from the operator's words to a key, by argon2id;
 //! - [`keyring`]: the one small file that the passphrase opens, and every key that comes from it;
-//! - [`seal`](mod@seal): data keys, and the sealed form of one value.
+//! - [`seal`](mod@seal): data keys, and the sealed form of one value;
+//! - [`cache`]: what a client keeps under its own credential.
 //!
 //! `primitives` is the only file that names a cipher, a hash or the system's random numbers (argon2 alone
 //! is in [`passphrase`]), and has their published test vectors. `docs/crypto.md` has the formats byte by
 //! byte and the reasons.
 
+pub mod cache;
 pub mod keyring;
 mod locked;
 pub mod passphrase;
@@ -19,6 +21,7 @@ mod primitives;
 pub mod seal;
 pub mod secret;
 
+pub use cache::CacheKey;
 pub use keyring::{Keyring, KeyringError};
 pub use locked::all_keys_are_locked;
 pub use passphrase::{KdfError, KdfParameters, Passphrase, WeakPassphrase};

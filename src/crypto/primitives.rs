@@ -79,7 +79,12 @@ pub(super) struct NotAuthentic;
 
 /// The key for one use, named by `label`, of a key that is uniformly random (RFC 5869, no salt).
 pub(super) fn derive_key(from: &SecretKey, label: &str) -> SecretKey {
-    let hkdf = Hkdf::<Sha256>::new(None, from.expose());
+    derive_key_of_bytes(from.expose(), label)
+}
+
+/// The same of a secret of any length: what HKDF extracts from it is uniform where enough of it is random.
+pub(super) fn derive_key_of_bytes(from: &[u8], label: &str) -> SecretKey {
+    let hkdf = Hkdf::<Sha256>::new(None, from);
     SecretKey::fill(|key| {
         hkdf.expand(label.as_bytes(), key).expect("32 bytes: HKDF-SHA-256 gives up to 8,160")
     })

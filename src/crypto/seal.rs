@@ -104,6 +104,11 @@ impl AssociatedData {
         self.field(number.to_be_bytes())
     }
 
+    /// The bytes themselves.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// What the cipher authenticates: the sealed form's own header has a fixed length and goes first.
     fn behind(&self, header: &[u8]) -> Vec<u8> {
         [header, &self.0].concat()

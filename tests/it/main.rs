@@ -10,6 +10,7 @@ mod admin;
 mod architecture;
 mod browsers;
 mod cli;
+mod client;
 mod concurrency;
 mod credentials;
 mod documents;

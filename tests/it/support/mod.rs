@@ -12,7 +12,7 @@ mod shape;
 mod store;
 mod tls;
 
-pub(crate) use command::{command, finish};
+pub(crate) use command::{Finished, command, finish};
 pub(crate) use config::{Config, PASSPHRASE};
 pub(crate) use http::{Client, Connection, Request, percent};
 pub(crate) use response::Response;
