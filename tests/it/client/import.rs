@@ -36,7 +36,7 @@ fn nothing_of_a_file_is_imported_where_a_part_of_it_cannot_be() {
         ("A=2\nUNKNOWN=s3cr3t", &[], "not defined: UNKNOWN"),
         ("A=2\nUNKNOWN=s3cr3t", &["--scope", "org"], "UNKNOWN"),
         ("A=s3cr3t", &["--scope", "org", "--encrypted"], "A"),
-        ("A=2\nA=s3cr3t", &[], "line 2: `A` stands in line 1 already"),
+        ("A=2\nA=s3cr3t", &[], "line 2: its name stands in line 1 already"),
         ("A=2\nB='s3cr3t", &[], "line 2"),
         ("A=2\nbad name=s3cr3t", &[], "line 2"),
         ("{\"A\": 7}", &[], "line 1"),
