@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::fcntl::OFlag;
 use parking_lot::RwLock;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
@@ -124,13 +125,18 @@ fn not_pem(path: &Path) -> impl FnOnce(pem::Error) -> TlsError + '_ {
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     let error = |what: String| TlsError { path: path.to_owned(), what };
     let mut content = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(|cause| error(format!("cannot be read: {cause}")))?;
+    let unreadable = |cause| error(format!("cannot be read: {cause}"));
+    // Opening a pipe that nobody writes would hold up the server, and its end, for good.
+    let file =
+        File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(error("is not a regular file".to_owned()));
+    }
     // As large as it will become: growing would leave copies behind that nobody wipes.
-    let size = file.metadata().map_or(0, |metadata| metadata.len()).min(MAX_FILE);
+    let size = metadata.len().min(MAX_FILE);
     content.reserve_exact(size as usize + 1);
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut content)
-        .map_err(|cause| error(format!("cannot be read: {cause}")))?;
+    file.take(MAX_FILE + 1).read_to_end(&mut content).map_err(unreadable)?;
     if content.len() as u64 > MAX_FILE {
         return Err(error("is longer than 1 MiB".to_owned()));
     }

@@ -98,6 +98,14 @@ fn files_that_cannot_be_used_end_it_before_there_is_a_store() {
     check("key.pem", Some(Identity::new().certificate()), "holds no private key in PEM");
     check("key.pem", Some(Identity::new().key()), "is not the key of the certificate in ");
 
+    // A pipe that nobody writes holds nobody up.
+    let store = Store::uninitialized(&config());
+    Identity::new().write(store.root());
+    let key = store.root().join("key.pem");
+    fs::remove_file(&key).unwrap();
+    nix::unistd::mkfifo(&key, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    assert!(store.refuses_to_serve().ends_with("key.pem: is not a regular file"));
+
     let store = Store::uninitialized(&config().without("server", "tls_key"));
     let line = store.refuses_to_serve();
     assert!(line.ends_with("`server.tls_cert` is of no use without `server.tls_key`"), "{line}");
