@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::model::{
-    AccountId, AuditEvent, Definition, Environment, Id, Name, Permission, Scope, Subject, Value, WorkflowId,
+    AccountId, AuditEvent, Content, Definition, Environment, Id, Name, Permission, Scope, Subject, Value,
+    WorkflowId,
 };
 use crate::store::{Tree, key, record};
 use crate::vault::page::{each_record, give_way};
@@ -47,6 +48,10 @@ pub struct Shadowed {
     pub version: u64,
 }
 
+/// How many bytes the values of a context may have: no program takes more in its environment, and an answer
+/// that nobody takes is held in memory.
+const MAX_BYTES: usize = 16 << 20;
+
 impl Context {
     /// Every variable as whoever may not reveal sees it.
     pub fn redacted(self) -> impl Iterator<Item = (ResolvedValue, Vec<Shadowed>)> {
@@ -78,7 +83,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::InvalidLinkedAccount`] or [`Error::InvalidRequest`] where an id is
-    /// malformed.
+    /// malformed; [`Error::TooLarge`] where the values are too many bytes for one answer.
     pub async fn context(&self, at: &CallerIn<need::Read>, ids: &SubjectIds) -> Result<Context, Error> {
         at.caller().permit()?;
         let is_session = at.caller().own_account().is_some();
@@ -89,9 +94,9 @@ impl Vault {
             variables: BTreeMap::new(),
             missing: Vec::new(),
         };
-        let mut missing = BTreeMap::new();
+        let (mut missing, mut bytes) = (BTreeMap::new(), 0);
         for subject in context.subjects(is_session) {
-            let valued = self.add_values(at, &subject, &mut context.variables).await?;
+            let valued = self.add_values(at, &subject, &mut context.variables, &mut bytes).await?;
             self.add_missing(at, subject.scope(), &valued, &mut missing).await?;
         }
         let is_supplied = |definition: &Definition| context.variables.contains_key(&definition.name);
@@ -106,6 +111,7 @@ impl Vault {
         at: &CallerIn<need::Read>,
         subject: &Subject,
         variables: &mut BTreeMap<Name, Variable>,
+        bytes: &mut usize,
     ) -> Result<BTreeSet<Id>, Error> {
         let org = at.caller().org();
         let prefix = key::value_prefix(org, at.environment(), subject);
@@ -115,6 +121,13 @@ impl Vault {
         for (number, found) in values.into_iter().enumerate() {
             give_way(number).await;
             let (address, value) = (key::parse_value(&found.key)?, record::decode::<Value>(&found.value)?);
+            *bytes += match &value.content {
+                Content::Plain(text) => text.len(),
+                Content::Sealed(sealed) => sealed.len(),
+            };
+            if *bytes > MAX_BYTES {
+                return Err(Error::TooLarge(format!("the context has values of over {MAX_BYTES} bytes")));
+            }
             // One whose definition was deleted since the scan went with it.
             let Some(definition) = self.find_definition(org, address.definition).await? else { continue };
             let definition = definition.noun;

@@ -297,3 +297,20 @@ fn a_set_is_one_batch_of_the_value_its_indexes_and_its_counters() {
         assert_eq!(bench.engine.dump(Tree::ValueIds)[0].revision, revision);
     });
 }
+
+#[test]
+fn a_context_has_a_limit_on_its_bytes() {
+    block_on(async {
+        let bench = Bench::new().await;
+        let text = "v".repeat(65_536);
+        for n in 0..257 {
+            let definition = bench.define(&format!("V{n}"), Scope::Org, false).await;
+            bench.set(definition, None, &text).await.unwrap();
+            let context = bench.vault.context(&bench.at().await, &ids(None)).await;
+            match context {
+                Ok(context) => assert_eq!(context.variables.len(), n + 1),
+                Err(error) => assert!(n == 256 && matches!(error, Error::TooLarge(_)), "{n}: {error}"),
+            }
+        }
+    });
+}
