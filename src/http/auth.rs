@@ -9,6 +9,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use zeroize::Zeroizing;
 
+use crate::http::body::Fields;
 use crate::http::error::{ApiError, Code};
 use crate::http::limits;
 use crate::http::query::Query;
@@ -178,6 +179,17 @@ pub(super) fn subject_ids<N: Need>(
         ids.name_workflow(workflow);
     }
     Ok(ids)
+}
+
+/// Adds the linked account and the workflow that a body names.
+pub(super) fn name_ids(ids: &mut SubjectIds, fields: &mut Fields) -> Result<(), ApiError> {
+    if let Some(account) = fields.text("linked_account_id")? {
+        ids.name_account(account.as_bytes())?;
+    }
+    if let Some(workflow) = fields.text("workflow_id")? {
+        ids.name_workflow(&workflow);
+    }
+    Ok(())
 }
 
 /// `If-Match` and `If-None-Match`.

@@ -10,14 +10,14 @@ use serde::Serialize;
 
 use crate::crypto::Plaintext;
 use crate::dotenv;
-use crate::http::auth::{InEnvironment, precondition, subject_ids};
+use crate::http::auth::{InEnvironment, name_ids, precondition, subject_ids};
 use crate::http::body::{Body, Fields};
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shape::Text;
 use crate::model::{AccountId, Definition, Environment, Id, Name, Scope, WorkflowId};
 use crate::vault::{
-    Context, Import, Imported, Reference, ResolvedValue, Shadowed, ShownContent, SubjectIds, Vault, need,
+    Context, Import, Imported, Reference, ResolvedValue, Shadowed, ShownContent, Vault, need,
 };
 
 /// `GET /env/resolve`
@@ -31,13 +31,9 @@ pub(super) async fn resolve(
     let (reveal, explain) = (query.flag("reveal")?, query.flag("explain")?);
     let form = Form::of(&query)?;
     let tags = precondition(request.headers())?.if_none_match;
-    let context = vault.context(&at, &ids).await?;
+    let context = vault.context(&at, &ids, reveal).await?;
     let tag = vault.context_tag(&context, &format!("{form:?} {reveal} {explain}"));
     let head = Head::of(&context);
-    // What is encrypted takes the right to see it, also where nothing is sent.
-    if reveal && context.has_encrypted() {
-        at.caller().require(crate::model::Permission::Reveal)?;
-    }
     let quoted = format!("\"{tag}\"");
     if tags.is_some_and(|tags| tags.match_weakly(Some(&tag))) {
         return Ok(HttpResponse::build(StatusCode::NOT_MODIFIED).insert_header((ETAG, quoted)).finish());
@@ -199,16 +195,6 @@ pub(super) async fn render(
 
 /// The most bytes of a template's body.
 const RENDER_BODY_BYTES: usize = 2 * crate::vault::MAX_TEMPLATE_BYTES + 8192;
-
-fn name_ids(ids: &mut SubjectIds, fields: &mut Fields) -> Result<(), ApiError> {
-    if let Some(account) = fields.text("linked_account_id")? {
-        ids.name_account(account.as_bytes())?;
-    }
-    if let Some(workflow) = fields.text("workflow_id")? {
-        ids.name_workflow(&workflow);
-    }
-    Ok(())
-}
 
 #[derive(Serialize)]
 struct RenderedBody<'a> {

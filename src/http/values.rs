@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::http::auth::{InEnvironment, precondition, subject_ids};
+use crate::http::auth::{InEnvironment, name_ids, precondition, subject_ids};
 use crate::http::body::Body;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
@@ -27,12 +27,7 @@ pub(super) async fn set(
     let mut fields = body.fields().await?;
     let definition = fields.required_text("variable_definition_id")?.parse::<Id>().ok();
     let value = fields.required_text("value")?.into();
-    if let Some(account) = fields.text("linked_account_id")? {
-        ids.name_account(account.as_bytes())?;
-    }
-    if let Some(workflow) = fields.text("workflow_id")? {
-        ids.name_workflow(&workflow);
-    }
+    name_ids(&mut ids, &mut fields)?;
     let precondition = precondition(request.headers())?;
     let found = vault.set_value(&at, &SetValue { definition, ids, value, precondition }).await?;
     Ok(HttpResponse::Ok().insert_header((ETAG, etag(found.value.version))).json(SetBody::from(&found)))

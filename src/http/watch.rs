@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::header::{CACHE_CONTROL, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -58,7 +58,6 @@ pub(super) async fn watch(
         .content_type("text/event-stream")
         // Proxies that gather answers would keep events back.
         .insert_header(("x-accel-buffering", "no"))
-        .insert_header((CACHE_CONTROL, "no-store"))
         .body(Lines(body)))
 }
 

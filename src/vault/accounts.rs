@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Account, AccountId, Address, Environment, Id, Session, Subject, Timestamp, Value};
+use crate::model::{Account, AccountId, Environment, Id, Session, Subject, Timestamp, Value};
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::page::each_record;
+use crate::vault::set_value::unindex_value;
 use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, Need, Seen, SubjectIds, Vault, need};
 
 /// What an account is to be; what is absent stays.
@@ -257,7 +258,10 @@ impl Vault {
             Ok(())
         })
         .await?;
-        batch = values.into_iter().fold(batch, |batch, (address, id)| delete_value(batch, &address, id));
+        batch = values.into_iter().fold(batch, |batch, (address, id)| {
+            let counter = key::definition_values_counter(org, address.definition);
+            unindex_value(batch, &address, id).add(Tree::Counters, counter, -1)
+        });
         let mut sessions = Vec::new();
         let prefix = key::sessions_prefix(org, environment, account_id);
         each_record(engine, Tree::Sessions, &prefix, |found| {
@@ -269,15 +273,6 @@ impl Vault {
             batch.delete(Tree::Sessions, session_key).delete(Tree::SessionIds, key::session_id(id))
         }))
     }
-}
-
-/// Deletes a value of a subject whose counter goes as a whole.
-fn delete_value(batch: Batch, address: &Address, id: Id) -> Batch {
-    batch
-        .delete(Tree::Values, key::value(address))
-        .delete(Tree::ValueIds, key::value_id(address.org, id))
-        .delete(Tree::DefinitionValues, key::definition_value(address))
-        .add(Tree::Counters, key::definition_values_counter(address.org, address.definition), -1)
 }
 
 fn required_account(ids: &SubjectIds) -> Result<AccountId, Error> {

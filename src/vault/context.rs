@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::store::{Tree, key, record};
 use crate::vault::page::{each_record, give_way};
-use crate::vault::{CallerIn, Error, FoundValue, ResolvedValue, ShownContent, SubjectIds, Vault, need};
+use crate::vault::{CallerIn, Error, FoundValue, ResolvedValue, SubjectIds, Vault, need};
 
 /// The variables of a context, as they stand in the store. Nothing of an encrypted one can be seen yet.
 #[derive(Debug)]
@@ -76,15 +76,21 @@ impl Context {
 }
 
 impl Vault {
-    /// The context that `ids` and the caller make. With a session token it is its account's scope alone.
+    /// The context that `ids` and the caller make, where `reveal` says whether it is to be revealed. With a
+    /// session token it is its account's scope alone.
     ///
     /// It costs what the context's own values and definitions cost, however large the store is. The values of
     /// one subject are of one moment.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::InvalidLinkedAccount`] or [`Error::InvalidRequest`] where an id is
-    /// malformed; [`Error::TooLarge`] where the values are too many bytes for one answer.
-    pub async fn context(&self, at: &CallerIn<need::Read>, ids: &SubjectIds) -> Result<Context, Error> {
+    /// [`Error::Forbidden`], also where something is encrypted that is to be revealed and may not be;
+    /// [`Error::InvalidLinkedAccount`] or [`Error::InvalidRequest`] where an id is malformed; [`Error::TooLarge`] where the values are too many bytes for one answer.
+    pub async fn context(
+        &self,
+        at: &CallerIn<need::Read>,
+        ids: &SubjectIds,
+        reveal: bool,
+    ) -> Result<Context, Error> {
         at.caller().permit()?;
         let is_session = at.caller().own_account().is_some();
         let mut context = Context {
@@ -100,6 +106,9 @@ impl Vault {
             self.add_missing(at, subject.scope(), &valued, &mut missing).await?;
         }
         let is_supplied = |definition: &Definition| context.variables.contains_key(&definition.name);
+        if reveal && context.has_encrypted() {
+            at.caller().require(Permission::Reveal)?;
+        }
         context.missing = missing.into_values().filter(|definition| !is_supplied(definition)).collect();
         Ok(context)
     }
@@ -184,20 +193,13 @@ impl Vault {
         at: &CallerIn<need::Read>,
         context: Context,
     ) -> Result<Vec<(ResolvedValue, Vec<Shadowed>)>, Error> {
-        if context.has_encrypted() {
+        let has_encrypted = context.has_encrypted();
+        if has_encrypted {
             at.caller().require(Permission::Reveal)?;
         }
-        let has_encrypted = context.has_encrypted();
         let mut shown = Vec::with_capacity(context.variables.len());
         for variable in context.variables.into_values() {
-            let found = variable.found;
-            let resolved = if found.is_encrypted() {
-                let text = self.open_value(&found)?;
-                found.show(|_, _| ShownContent::Revealed(text))
-            } else {
-                found.redacted()
-            };
-            shown.push((resolved, variable.shadowed));
+            shown.push((self.revealed(variable.found)?, variable.shadowed));
         }
         if has_encrypted {
             self.record_reveal(at, AuditEvent::ContextRevealed, at.caller().org()).await?;

@@ -3,6 +3,7 @@
 use crate::model::{Address, Content, Definition, Description, Format, Id, Name, Scope, Timestamp, Value};
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::page::SCAN_STEP;
+use crate::vault::set_value::unindex_value;
 use crate::vault::{Caller, Error, MAX_ATTEMPTS, Seen, Vault, need};
 
 /// What a definition is to become; what is absent stays.
@@ -206,11 +207,11 @@ impl Vault {
                     "the definition has values in an environment that this key does not open",
                 ));
             }
-            Ok(batch
-                .delete(Tree::Values, key::value(&at))
-                .delete(Tree::DefinitionValues, key::definition_value(&at))
-                .delete(Tree::ValueIds, key::value_id(org, value.id))
-                .add(Tree::Counters, key::values_counter(org, &at.environment, &at.subject), -1))
+            Ok(unindex_value(batch, &at, value.id).add(
+                Tree::Counters,
+                key::values_counter(org, &at.environment, &at.subject),
+                -1,
+            ))
         });
         Ok(batch.await?.delete(Tree::Counters, key::definition_values_counter(org, definition.id)))
     }

@@ -180,7 +180,7 @@ impl Vault {
         value: &Value,
         text: &Plaintext,
     ) -> bool {
-        let may_read = at.caller().own_account().is_some() || at.caller().require(Permission::Read).is_ok();
+        let may_read = at.caller().require(Permission::Read).is_ok();
         match &value.content {
             Content::Plain(plain) => may_read && !definition.encrypted && plain.as_bytes() == text.expose(),
             Content::Sealed(_) => false,

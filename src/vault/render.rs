@@ -139,11 +139,7 @@ impl Vault {
         }
         let mut shown = BTreeMap::new();
         for (told, found) in known {
-            let text = if reveal && found.is_encrypted() { Some(self.open_value(&found)?) } else { None };
-            let resolved = match text {
-                Some(text) => found.show(|_, _| ShownContent::Revealed(text)),
-                None => found.redacted(),
-            };
+            let resolved = if reveal { self.revealed(found)? } else { found.redacted() };
             shown.insert(told, resolved.shown);
         }
         let text = fill(template, &placeholders, &shown)?;

@@ -163,6 +163,15 @@ impl Vault {
     }
 }
 
+/// Adds to `batch` that a value goes, with all that finds it. Its counters are for the caller, who may take
+/// away more than one value.
+pub(super) fn unindex_value(batch: Batch, address: &Address, id: Id) -> Batch {
+    batch
+        .delete(Tree::Values, key::value(address))
+        .delete(Tree::ValueIds, key::value_id(address.org, id))
+        .delete(Tree::DefinitionValues, key::definition_value(address))
+}
+
 fn index_new_value(batch: Batch, address: &Address, id: Id, value_key: &[u8]) -> Batch {
     let org = address.org;
     batch

@@ -306,7 +306,7 @@ fn a_context_has_a_limit_on_its_bytes() {
         for n in 0..257 {
             let definition = bench.define(&format!("V{n}"), Scope::Org, false).await;
             bench.set(definition, None, &text).await.unwrap();
-            let context = bench.vault.context(&bench.at().await, &ids(None)).await;
+            let context = bench.vault.context(&bench.at().await, &ids(None), false).await;
             match context {
                 Ok(context) => assert_eq!(context.variables.len(), n + 1),
                 Err(error) => assert!(n == 256 && matches!(error, Error::TooLarge(_)), "{n}: {error}"),

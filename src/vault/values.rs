@@ -6,6 +6,7 @@ use crate::model::{
     Value,
 };
 use crate::store::{self, Batch, Tree, key, record};
+use crate::vault::set_value::unindex_value;
 use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, Page, PageRequest, Precondition, SubjectIds, Vault, need};
 
 /// A value with where it lives and what it is of.
@@ -91,7 +92,7 @@ impl FoundValue {
         })
     }
 
-    pub(super) fn show(self, shown: impl FnOnce(Content, bool) -> ShownContent) -> ResolvedValue {
+    fn show(self, shown: impl FnOnce(Content, bool) -> ShownContent) -> ResolvedValue {
         let encrypted = self.is_encrypted();
         let FoundValue { address, definition, value } = self;
         let Value { id, content, version, created_at, updated_at, .. } = value;
@@ -132,9 +133,9 @@ impl Vault {
             return Ok(found.redacted());
         }
         at.caller().require(Permission::Reveal)?;
-        let text = self.open_value(&found)?;
-        self.record_reveal(at, AuditEvent::ValueRevealed, found.value.id).await?;
-        Ok(found.show(|_, _| ShownContent::Revealed(text)))
+        let revealed = self.revealed(found)?;
+        self.record_reveal(at, AuditEvent::ValueRevealed, revealed.id).await?;
+        Ok(revealed)
     }
 
     async fn find_value(
@@ -181,13 +182,19 @@ impl Vault {
         if self.commit(batch).await? { Ok(()) } else { Err(Error::InvalidCredentials) }
     }
 
-    /// The text of a value, to whoever may have it.
-    pub(super) fn open_value(&self, found: &FoundValue) -> Result<Plaintext, Error> {
-        let value = &found.value;
-        match &value.content {
-            Content::Plain(text) => Ok(text.clone().into()),
-            Content::Sealed(sealed) => self.0.data_keys.open(&found.address, value.id, value.version, sealed),
+    /// A value with its text. That the caller may have it was found before.
+    pub(super) fn revealed(&self, found: FoundValue) -> Result<ResolvedValue, Error> {
+        if !found.is_encrypted() {
+            return Ok(found.redacted());
         }
+        let value = &found.value;
+        let text: Plaintext = match &value.content {
+            Content::Plain(text) => text.clone().into(),
+            Content::Sealed(sealed) => {
+                self.0.data_keys.open(&found.address, value.id, value.version, sealed)?
+            }
+        };
+        Ok(found.show(|_, _| ShownContent::Revealed(text)))
     }
 
     /// A page of the values of the subject that `ids` make of `scope`, in the order of their definitions'
@@ -287,13 +294,10 @@ impl Vault {
                 .require_session(at, Batch::new())
                 .await?
                 .require_version(Tree::Values, value_key.as_slice(), seen.revision)
-                .delete(Tree::Values, value_key)
-                .delete(Tree::ValueIds, id_key.as_slice())
-                .delete(Tree::DefinitionValues, key::definition_value(&address))
                 .add(Tree::Counters, key::values_counter(org, &address.environment, &address.subject), -1)
                 .add(Tree::Counters, key::definition_values_counter(org, address.definition), -1)
                 .freeing_space();
-            if self.commit(batch).await? {
+            if self.commit(unindex_value(batch, &address, id)).await? {
                 return Ok(definition.noun.name);
             }
         }
