@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use zeroize::Zeroizing;
 
 pub use self::address::{InvalidAddress, ListenAddress};
 pub use self::duration::{InvalidDuration, parse_duration};
@@ -273,6 +274,15 @@ impl Config {
         .filter_map(|(key, changed)| changed.then_some(key))
         .collect()
     }
+}
+
+/// What a passphrase file says, as `encryption.passphrase_file` is read.
+///
+/// # Errors
+///
+/// Why it says nothing: the end of a sentence that begins with the file's name.
+pub fn read_passphrase_file(path: &Path) -> Result<Zeroizing<String>, String> {
+    read::passphrase_file(path)
 }
 
 fn is_beyond(address: &SocketAddr) -> bool {

@@ -6,9 +6,14 @@
 
 mod client;
 mod command;
+mod parts;
+mod secret_text;
 mod server;
 mod socket;
+mod upkeep;
 
 pub use client::{Unreachable, ask};
-pub use command::{Command, EnvironmentRow, KeyRow, KeyText, NewKey, OrgRow, Outcome, Refusal, execute};
+pub use command::{Command, CompactedRow, EnvironmentRow, KeyRow, NewKey, OrgRow, Outcome, Refusal, execute};
+pub use parts::{Part, Parts, Progress, execute_here};
+pub use secret_text::SecretText;
 pub use server::{Listener, Server};

@@ -7,18 +7,21 @@ mod access;
 mod account_lists;
 mod accounts;
 mod api_keys;
+mod backup;
 mod context;
 mod data_keys;
 mod definition_changes;
 mod definition_lists;
 mod definitions;
 mod error;
+mod examine;
 mod ids;
 mod import;
 mod key_uses;
 mod opening;
 mod orgs;
 mod page;
+mod passphrase;
 mod precondition;
 mod render;
 mod session_tokens;
@@ -33,17 +36,19 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 
 pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
 pub use accounts::{AccountChange, ChangedAccount, NamedAccount};
 pub use api_keys::{ApiKeySecret, ListedApiKey, NewApiKey};
+pub use backup::{Advance, BackupError, BackupSummary, restore, verify};
 pub use context::{Context, Shadowed, Variable};
 pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;
 pub use definitions::NewDefinition;
 pub use error::Error;
+pub use examine::Examined;
 pub use ids::SubjectIds;
 pub use import::{Import, Imported};
 pub use opening::{Contents, Opened, OpeningError, contents, create, open};
@@ -103,6 +108,8 @@ struct Inner {
     /// Held shared by whoever sets a value, exclusively by whoever changes a definition with all its values:
     /// requirements alone would keep the store correct, but a busy definition could then never be changed.
     definition_gates: [RwLock<()>; GATES],
+    /// Held by whoever changes the passphrase.
+    passphrase_gate: Mutex<()>,
 }
 
 /// Definitions share gates; enough of them that two rarely do.
@@ -127,7 +134,12 @@ impl Vault {
             ids: IdGenerator::default(),
             policy,
             definition_gates: std::array::from_fn(|_| RwLock::new(())),
+            passphrase_gate: Mutex::new(()),
         })))
+    }
+
+    fn keyring(&self) -> &Keyring {
+        &self.0.keyring
     }
 
     /// Whether the store takes writes.

@@ -4,6 +4,7 @@ mod bases;
 mod failing;
 mod opening;
 pub(super) mod trap;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
