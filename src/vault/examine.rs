@@ -1,10 +1,12 @@
 //! Looking at every record: whether each is what its tree holds, whether each sealed value opens where it
 //! stands, and whether records that belong together are all there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::crypto::Keyring;
-use crate::model::{Account, ApiKey, AuditEntry, Content, Definition, Id, Org, Session, Timestamp, Value};
+use crate::model::{
+    Account, Address, ApiKey, AuditEntry, Content, Definition, Id, Org, Session, Timestamp, Value,
+};
 use crate::store::{self, Tree, key, record};
 use crate::vault::Error;
 use crate::vault::data_keys::DataKeys;
@@ -16,6 +18,10 @@ pub(super) struct Examiner<'k> {
     /// Each data key with its organization, and whether it is that one's current one.
     known_keys: Vec<(Id, Id)>,
     orgs: Vec<Org>,
+    /// Where the sealed values are that have former versions, which say only whose they are.
+    with_history: HashMap<Id, Address>,
+    /// How many former versions the values say that they have.
+    versions: u64,
     found: Examined,
 }
 
@@ -64,6 +70,8 @@ impl<'k> Examiner<'k> {
             data_keys: DataKeys::none(),
             known_keys: Vec::new(),
             orgs: Vec::new(),
+            with_history: HashMap::new(),
+            versions: 0,
             found: Examined::default(),
         }
     }
@@ -112,6 +120,7 @@ impl<'k> Examiner<'k> {
                 record::decode::<Session>(value)?;
             }
             Tree::SessionIds => drop(key::parse_session(value)?),
+            Tree::ValueVersions => self.look_at_version(value)?,
             Tree::ApiKeyUses => self.note(record::decode(value)?),
         }
         Ok(())
@@ -123,6 +132,21 @@ impl<'k> Examiner<'k> {
         self.note(value.updated_at);
         if let Content::Sealed(sealed) = &value.content {
             self.data_keys.open(&at, value.id, value.version, sealed)?;
+            self.found.sealed += 1;
+            if value.oldest < value.version {
+                self.with_history.insert(value.id, at);
+            }
+        }
+        self.versions += value.version.saturating_sub(value.oldest);
+        Ok(())
+    }
+
+    fn look_at_version(&mut self, version: &[u8]) -> Result<(), Error> {
+        let version: Value = record::decode(version)?;
+        if let Content::Sealed(sealed) = &version.content {
+            let at = self.with_history.get(&version.id);
+            let at = at.ok_or_else(|| damaged("the value that it was a version of is missing".into()))?;
+            self.data_keys.open(at, version.id, version.version, sealed)?;
             self.found.sealed += 1;
         }
         Ok(())
@@ -143,6 +167,11 @@ impl<'k> Examiner<'k> {
                 let (one, other) = (one.name(), other.name());
                 return Err(damaged(format!("{ones} records in {one}, but {others} in {other}")));
             }
+        }
+        let versions = self.found.count(Tree::ValueVersions);
+        if versions != self.versions {
+            let expected = self.versions;
+            return Err(damaged(format!("{versions} former versions of values, but {expected} are kept")));
         }
         for org in &self.orgs {
             if !self.known_keys.contains(&(org.id, org.data_key)) {
