@@ -9,6 +9,7 @@ mod accounts;
 mod admin;
 mod architecture;
 mod browsers;
+mod care;
 mod cli;
 mod client;
 mod concurrency;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::backup::Piece;
-use crate::crypto::{BackupKey, Keyring, Passphrase};
+use crate::crypto::{BackupKey, Keyring, KeyringError, Passphrase};
 use crate::model::Timestamp;
 use crate::store::{Revision, Tree};
 use crate::vault::backup::BackupError;
@@ -137,6 +137,14 @@ pub(super) struct BackupReader {
 impl BackupReader {
     /// Opens a backup with the passphrase of the store that it is of. Slow on purpose.
     pub(super) fn open(path: &Path, passphrase: &Passphrase) -> Result<BackupReader, BackupError> {
+        BackupReader::open_with(path, |bytes| Keyring::open(bytes, passphrase).map(Arc::new))
+    }
+
+    /// Opens a backup whose keyring `unlock` opens.
+    pub(super) fn open_with(
+        path: &Path,
+        unlock: impl FnOnce(&[u8]) -> Result<Arc<Keyring>, KeyringError>,
+    ) -> Result<BackupReader, BackupError> {
         let file = File::open(path).map_err(BackupError::file(path))?;
         let metadata = file.metadata().map_err(BackupError::file(path))?;
         if !metadata.is_file() {
@@ -161,15 +169,15 @@ impl BackupReader {
         }
         head.resize(HEADER + keyring_len, 0);
         take(path, &mut from, &mut head[HEADER..])?;
-        let keyring = Keyring::open(&head[HEADER..], passphrase)
-            .map_err(|cause| BackupError::Keyring { path: path.to_owned(), cause })?;
+        let keyring =
+            unlock(&head[HEADER..]).map_err(|cause| BackupError::Keyring { path: path.to_owned(), cause })?;
         let id = head[12..28].try_into().expect("sixteen bytes");
         let number = |at: usize| -> [u8; 8] { head[at..at + 8].try_into().expect("eight bytes") };
         Ok(BackupReader {
             revision: Revision(u64::from_le_bytes(number(28))),
             created_at: Timestamp::from_millis(i64::from_le_bytes(number(36))),
             key: keyring.backup_key(&id),
-            keyring: Arc::new(keyring),
+            keyring,
             path: path.to_owned(),
             from,
             len,

@@ -1,6 +1,8 @@
 //! Backups: a store in one file, made while it serves, proved without a store, and turned into one.
 
 mod file;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -145,7 +147,14 @@ pub fn verify(
     passphrase: &Passphrase,
     advance: &mut Advance<'_>,
 ) -> Result<BackupSummary, BackupError> {
-    let mut reader = BackupReader::open(path, passphrase)?;
+    verify_opened(path, BackupReader::open(path, passphrase)?, advance)
+}
+
+fn verify_opened(
+    path: &Path,
+    mut reader: BackupReader,
+    advance: &mut Advance<'_>,
+) -> Result<BackupSummary, BackupError> {
     let keyring = reader.keyring.clone();
     let mut examiner = Examiner::new(&keyring);
     let damaged = |error: Error| BackupError::Damaged { path: path.to_owned(), what: error.to_string() };
