@@ -267,7 +267,6 @@ impl Config {
         let default = Self::default();
         [
             ("history.keep_versions", self.history.keep_versions != default.history.keep_versions),
-            ("audit.keep_days", self.audit.keep_days != default.audit.keep_days),
         ]
         .into_iter()
         .filter_map(|(key, changed)| changed.then_some(key))

@@ -4,6 +4,7 @@
 //! errors, `envelope` is what every response wears. This is the only place that says actix.
 
 mod admin_keys;
+mod audit;
 mod auth;
 mod body;
 mod browser;
@@ -18,6 +19,7 @@ mod error;
 mod limits;
 mod linked_accounts;
 mod metrics;
+mod origin;
 mod query;
 mod quiet;
 mod routes;

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::http::error::ApiError;
 use crate::http::{
-    admin_keys, context, definitions, docs, linked_accounts, service, session_tokens, values, watch,
+    admin_keys, audit, context, definitions, docs, linked_accounts, service, session_tokens, values, watch,
 };
 
 /// What the paths of the public API begin with.
@@ -69,6 +69,7 @@ fn endpoints() -> Vec<Endpoint> {
             POST => admin_keys::create,
         }
         "/api/v2/public/admin/keys/{key_id}": "DELETE" => { DELETE => admin_keys::revoke }
+        "/api/v2/public/audit/audit-trails": "GET, HEAD" => { GET => audit::list }
         "/healthz": "GET, HEAD" => { GET => service::healthz }
         "/readyz": "GET, HEAD" => { GET => service::readyz }
         "/metrics": "GET, HEAD" => { GET => service::metrics }

@@ -2,10 +2,11 @@
 
 use crate::crypto::Plaintext;
 use crate::model::{
-    Address, AuditEntry, AuditEvent, Content, Definition, Id, Name, Permission, Scope, Subject, Timestamp,
-    Value,
+    Address, AuditEvent, Content, Definition, Entity, EntityKind, Id, Name, Permission, Scope, Subject,
+    Timestamp, Value,
 };
 use crate::store::{self, Batch, Tree, key, record};
+use crate::vault::audit::Act;
 use crate::vault::set_value::unindex_value;
 use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, Page, PageRequest, Precondition, SubjectIds, Vault, need};
 
@@ -134,7 +135,9 @@ impl Vault {
         }
         at.caller().require(Permission::Reveal)?;
         let revealed = self.revealed(found)?;
-        self.record_reveal(at, AuditEvent::ValueRevealed, revealed.id).await?;
+        let ResolvedValue { address, definition, .. } = &revealed;
+        let act = value_act(AuditEvent::ValueRevealed, address, revealed.id, definition);
+        self.record_reveal(at, act).await?;
         Ok(revealed)
     }
 
@@ -161,24 +164,10 @@ impl Vault {
     }
 
     /// Writes the audit entry of a reveal, which must be durable before the plaintext is handed out.
-    pub(super) async fn record_reveal(
-        &self,
-        at: &CallerIn<need::Read>,
-        event: AuditEvent,
-        entity: Id,
-    ) -> Result<(), Error> {
-        let entry = AuditEntry {
-            id: self.0.ids.next(),
-            event,
-            actor: at.caller().actor(),
-            entity,
-            environment: at.environment().clone(),
-            created_at: Timestamp::now(),
-        };
-        let entry_key = key::audit_entry(at.caller().org(), entry.id);
+    pub(super) async fn record_reveal(&self, at: &CallerIn<need::Read>, act: Act<'_>) -> Result<(), Error> {
         // A body may arrive long after the key was looked at.
         let batch = self.require_api_key(at.caller(), Batch::new()).await?;
-        let batch = batch.put(Tree::Audit, entry_key, record::encode(&entry)?);
+        let batch = self.record(batch, at.caller(), act.within(at.environment())).await?;
         if self.commit(batch).await? { Ok(()) } else { Err(Error::InvalidCredentials) }
     }
 
@@ -297,10 +286,24 @@ impl Vault {
                 .add(Tree::Counters, key::values_counter(org, &address.environment, &address.subject), -1)
                 .add(Tree::Counters, key::definition_values_counter(org, address.definition), -1)
                 .freeing_space();
-            if self.commit(unindex_value(batch, &address, id)).await? {
+            let batch = unindex_value(batch, &address, id);
+            let act = value_act(AuditEvent::ValueDeleted, &address, id, &definition.noun);
+            if self.commit(self.record(batch, at.caller(), act).await?).await? {
                 return Ok(definition.noun.name);
             }
         }
         Err(store::Error::Busy.into())
     }
+}
+
+/// The act of something done to a value.
+pub(super) fn value_act<'a>(
+    event: AuditEvent,
+    address: &'a Address,
+    id: Id,
+    definition: &Definition,
+) -> Act<'a> {
+    Act::new(event, Entity::of(EntityKind::Value, id).named(definition.name.as_str()))
+        .within(&address.environment)
+        .concerning(address.subject.linked_account())
 }
