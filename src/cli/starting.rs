@@ -39,6 +39,7 @@ impl Start {
         Policy {
             strict_accounts: self.config.accounts.strict,
             max_value_bytes: self.config.limits.max_value_bytes as usize,
+            keep_versions: self.config.history.keep_versions,
             session_lifetime: self.config.sessions.ttl,
             refresh_lifetime: self.config.sessions.refresh_ttl,
             audit_lifetime: Duration::from_secs(u64::from(self.config.audit.keep_days) * 24 * 60 * 60),

@@ -10,6 +10,7 @@ use crate::store::memory::Memory;
 use crate::store::{decode_counter, key};
 
 mod accounts;
+mod history;
 mod sessions;
 
 const OPERATOR: Operator = Operator { uid: 1000 };
@@ -33,6 +34,12 @@ impl Bench {
         let vault = Vault::open(engine.clone(), keyring, policy).await.unwrap();
         let org = vault.create_org(OPERATOR, "acme".parse().unwrap()).await.unwrap();
         Bench { engine, vault, org: org.id }
+    }
+
+    /// The same store under another policy.
+    async fn under(self, policy: Policy) -> Bench {
+        let Ok(inner) = Arc::try_unwrap(self.vault.0) else { panic!("somebody has the vault") };
+        Bench { vault: Vault(Arc::new(Inner { policy, ..inner })), ..self }
     }
 
     /// A caller that may do everything, everywhere.
