@@ -102,7 +102,7 @@ impl From<&BackupSummary> for Verified {
             sealed: found.sealed,
             linked_accounts: found.count(Tree::Accounts),
             sessions: found.count(Tree::Sessions),
-            audit_entries: found.count(Tree::Audit),
+            audit_entries: found.audit_entries,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file a command. The only place that prints.
 
+mod audit;
 mod backup;
 mod client;
 mod failure;
@@ -77,6 +78,9 @@ enum StoreCommand {
     /// Environments of an organization
     #[command(subcommand)]
     Environments(operator::Environments),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Backups
     #[command(subcommand)]
     Backup(backup::Backup),
@@ -136,6 +140,7 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         StoreCommand::Keys(keys) => operator::run(&start, keys.asked()),
         StoreCommand::Orgs(orgs) => operator::run(&start, orgs.asked()),
         StoreCommand::Environments(environments) => operator::run(&start, environments.asked()),
+        StoreCommand::Audit(command) => audit::run(&start, command),
         StoreCommand::Backup(command) => backup::run(&start, &command),
         StoreCommand::Passphrase(command) => passphrase::run(&start, &command),
         StoreCommand::Compact(compact) => operator::run(&start, compact.asked()),

@@ -1,6 +1,7 @@
 //! `coffer keys`, `orgs`, `environments`: commands that run here on a free store, and in the server that
 //! holds it otherwise.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -12,8 +13,8 @@ use crate::cli::starting::Start;
 use crate::config::parse_duration;
 use crate::control::{self, Command, NewKey, Outcome, Part, Unreachable};
 use crate::http;
-use crate::model::{Environment, OrgName, Permission, Reach};
-use crate::vault::OpeningError;
+use crate::model::{Environment, Operator, OrgName, Permission, Reach};
+use crate::vault::{Opened, OpeningError};
 
 /// `coffer keys`
 #[derive(Subcommand)]
@@ -176,6 +177,43 @@ impl Environments {
     }
 }
 
+/// The store, wherever it is: held by a server that is asked, or opened here.
+pub(super) enum Operated<'a> {
+    Held(&'a Path),
+    Open(&'a Opened),
+}
+
+impl Operated<'_> {
+    /// Does something that takes several commands.
+    pub(super) fn with<T>(
+        start: &Start,
+        work: impl FnOnce(&Operated<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match control::ask(start.dir(), &Command::OrgsList, &mut |_| Ok(())) {
+            Err(Unreachable::Silent(_)) => {}
+            Err(error) => return Err(Failure::Failed(error.to_string())),
+            Ok(_) => return work(&Operated::Held(start.dir())),
+        }
+        let opened = http::block_on(start.open())?;
+        let done = work(&Operated::Open(&opened));
+        opened.engine.close().map_err(OpeningError::from)?;
+        done
+    }
+
+    /// Has a command carried out.
+    pub(super) fn ask(&self, command: Command) -> Result<Outcome, Failure> {
+        match self {
+            Operated::Held(dir) => match control::ask(dir, &command, &mut |_| Ok(())) {
+                Ok(answer) => Ok(answer?),
+                Err(error) => Err(Failure::Failed(error.to_string())),
+            },
+            Operated::Open(opened) => {
+                Ok(http::block_on(control::execute_here(opened, this_user(), command, &mut |_| Ok(())))?)
+            }
+        }
+    }
+}
+
 pub(super) fn run(start: &Start, asked: Asked) -> Result<(), Failure> {
     let outcome = carry_out(start, asked.command, &mut |_| Ok(()))?;
     write(&outcome, asked.json)
@@ -207,10 +245,15 @@ fn here(
             Command::PassphraseChange { old, .. } => start.open_with(&old.expose().to_owned().into()).await?,
             _ => start.open().await?,
         };
-        let outcome = control::execute_here(&opened, command, take).await;
+        let outcome = control::execute_here(&opened, this_user(), command, take).await;
         opened.engine.close().map_err(OpeningError::from)?;
         Ok(outcome?)
     })
+}
+
+/// Who runs this process.
+pub(super) fn this_user() -> Operator {
+    Operator { uid: nix::unistd::getuid().as_raw() }
 }
 
 /// What to do about a key that was made and not seen.
@@ -269,5 +312,7 @@ fn write(outcome: &Outcome, json: bool) -> Result<(), Failure> {
         )),
         // Said by the commands that ask for them.
         Outcome::BackedUp(_) | Outcome::PassphraseChanged => Ok(()),
+        // Asked for in pieces, by another command.
+        Outcome::Audit(_) => Ok(()),
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::audit::{self, AuditAnswer, AuditCommand};
 use crate::control::parts::Parts;
 use crate::control::secret_text::SecretText;
 use crate::control::upkeep;
-use crate::model::{Environment, Id, Org, OrgName, Permission, Permissions, Reach};
+use crate::model::{Environment, Id, Operator, Org, OrgName, Permission, Permissions, Reach};
 use crate::vault::{Error, ListedApiKey, NewApiKey, Opened, Vault};
 
 /// A command, as it travels. Its texts were valid where it was written; they are parsed again where it runs.
@@ -67,6 +68,8 @@ pub enum Command {
     },
     /// Write the store's files anew from what is live.
     Compact,
+    /// A question about the audit trail.
+    Audit(AuditCommand),
 }
 
 impl Command {
@@ -101,6 +104,8 @@ pub enum Outcome {
     PassphraseChanged,
     /// The store was compacted.
     Compacted(CompactedRow),
+    /// An answer about the audit trail.
+    Audit(AuditAnswer),
 }
 
 /// An API key that was made, shown this once. It cannot be printed by accident.
@@ -187,15 +192,20 @@ impl<E: Into<Error>> From<E> for Refusal {
     }
 }
 
-/// Carries out a command, which may say something to `parts` meanwhile.
+/// Carries out a command of the operator's, which may say something to `parts` meanwhile.
 ///
 /// # Errors
 /// Where the command is wrong, or the vault refuses.
-pub async fn execute(opened: &Opened, command: Command, parts: &Parts) -> Result<Outcome, Refusal> {
+pub async fn execute(
+    opened: &Opened,
+    operator: Operator,
+    command: Command,
+    parts: &Parts,
+) -> Result<Outcome, Refusal> {
     let vault = &opened.vault;
     match command {
-        Command::BackupCreate => upkeep::back_up(opened, parts).await,
-        Command::PassphraseChange { old, new } => upkeep::change_passphrase(opened, old, new).await,
+        Command::BackupCreate => upkeep::back_up(opened, operator, parts).await,
+        Command::PassphraseChange { old, new } => upkeep::change_passphrase(opened, operator, old, new).await,
         Command::Compact => upkeep::compact(opened).await,
         Command::KeysCreate { org, environment, permissions, name, expires_in } => {
             let org = one_org(vault, org.as_deref()).await?;
@@ -206,7 +216,7 @@ pub async fn execute(opened: &Opened, command: Command, parts: &Parts) -> Result
                 name,
                 lifetime: expires_in.map(Duration::from_secs),
             };
-            let (key, secret) = vault.create_api_key(&org, new).await?;
+            let (key, secret) = vault.create_api_key(operator, &org, new).await?;
             Ok(Outcome::Key(NewKey { id: key.id.to_string(), key: SecretText::from(secret.expose()) }))
         }
         Command::KeysList { org } => {
@@ -216,15 +226,15 @@ pub async fn execute(opened: &Opened, command: Command, parts: &Parts) -> Result
             }
             Ok(Outcome::Keys(rows))
         }
-        Command::KeysRevoke { id } => revoke(vault, &id).await,
+        Command::KeysRevoke { id } => revoke(vault, operator, &id).await,
         Command::OrgsCreate { name } => {
-            Ok(Outcome::Org(OrgRow::from(&vault.create_org(name.parse::<OrgName>()?).await?)))
+            Ok(Outcome::Org(OrgRow::from(&vault.create_org(operator, name.parse::<OrgName>()?).await?)))
         }
         Command::OrgsList => Ok(Outcome::Orgs(vault.orgs().await?.iter().map(OrgRow::from).collect())),
         Command::EnvironmentsAdd { org, name } => {
             let org = one_org(vault, org.as_deref()).await?;
             let environment = name.parse::<Environment>()?;
-            let org = vault.add_environment(org.id, &environment).await?;
+            let org = vault.add_environment(operator, org.id, &environment).await?;
             Ok(Outcome::EnvironmentAdded(EnvironmentRow::new(&org, &environment)))
         }
         Command::EnvironmentsList { org } => {
@@ -234,17 +244,18 @@ pub async fn execute(opened: &Opened, command: Command, parts: &Parts) -> Result
             }
             Ok(Outcome::Environments(rows))
         }
+        Command::Audit(command) => audit::execute(vault, command).await,
     }
 }
 
 /// A key's id is enough to name it, whichever organization's it is.
-async fn revoke(vault: &Vault, id: &str) -> Result<Outcome, Refusal> {
+async fn revoke(vault: &Vault, operator: Operator, id: &str) -> Result<Outcome, Refusal> {
     let Ok(id) = id.parse::<Id>() else {
         // Not repeated: it may be the key itself.
         return Err(failed("a key is named by its id, 24 hex digits: `coffer keys list` shows it".into()));
     };
     for org in vault.orgs().await? {
-        match vault.revoke_api_key(org.id, id).await {
+        match vault.revoke_api_key(operator, org.id, id).await {
             Ok(()) => return Ok(Outcome::KeyRevoked),
             Err(Error::NotFound(_)) => {}
             Err(error) => return Err(error.into()),

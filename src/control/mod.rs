@@ -4,6 +4,7 @@
 //! holder's socket and runs there. Whoever may write the store's files may command it, and nobody else: the
 //! socket lies among those files, and no credential is needed.
 
+mod audit;
 mod client;
 mod command;
 mod parts;
@@ -12,6 +13,7 @@ mod server;
 mod socket;
 mod upkeep;
 
+pub use audit::{AuditAnswer, AuditCommand};
 pub use client::{Unreachable, ask};
 pub use command::{Command, CompactedRow, EnvironmentRow, KeyRow, NewKey, OrgRow, Outcome, Refusal, execute};
 pub use parts::{Part, Parts, Progress, execute_here};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::control::command::{Command, Outcome, Refusal, execute, failed};
+use crate::model::Operator;
 use crate::vault::Opened;
 
 /// How far a command has come.
@@ -58,6 +59,7 @@ pub(super) fn channel() -> (Parts, mpsc::Receiver<Part>) {
 /// Those of the command, and those of `take`, in words.
 pub async fn execute_here(
     opened: &Opened,
+    operator: Operator,
     command: Command,
     take: &mut dyn FnMut(Part) -> Result<(), String>,
 ) -> Result<Outcome, Refusal> {
@@ -65,7 +67,7 @@ pub async fn execute_here(
     let running = async {
         // Owned, so that the way ends with the command.
         let parts = parts;
-        execute(opened, command, &parts).await
+        execute(opened, operator, command, &parts).await
     };
     let taking = async {
         while let Some(part) = taken.recv().await {

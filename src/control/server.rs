@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::control::command::{Command, Outcome, Refusal, execute, failed};
 use crate::control::parts::{self, Part, Reply};
 use crate::control::socket::SocketPath;
+use crate::model::Operator;
 use crate::vault::Opened;
 
 /// How long a client may take to say what it wants.
@@ -111,6 +112,8 @@ impl Drop for Listener {
 }
 
 async fn answer(stream: UnixStream, opened: &Opened, mut stopping: watch::Receiver<()>) -> io::Result<()> {
+    // Whoever could connect may write the store's files; the trail says who it was.
+    let operator = Operator { uid: stream.peer_cred()?.uid() };
     let (mut read, mut write) = stream.into_split();
     let line = tokio::select! {
         // A command that has arrived is carried out, also when the server stops at this moment.
@@ -119,7 +122,7 @@ async fn answer(stream: UnixStream, opened: &Opened, mut stopping: watch::Receiv
         _ = stopping.changed() => return Ok(()),
     };
     let result = match serde_json::from_slice::<Command>(&line) {
-        Ok(command) => carry_out(command, opened, &mut write, stopping).await?,
+        Ok(command) => carry_out(command, operator, opened, &mut write, stopping).await?,
         Err(_) => Err(Refusal {
             usage: false,
             message: "the running server does not know this command: is it of another release?".into(),
@@ -147,13 +150,14 @@ async fn read_line(from: &mut OwnedReadHalf) -> io::Result<Zeroizing<Vec<u8>>> {
 /// Carries out a command, and passes on what it says meanwhile.
 async fn carry_out(
     command: Command,
+    operator: Operator,
     opened: &Opened,
     write: &mut OwnedWriteHalf,
     mut stopping: watch::Receiver<()>,
 ) -> io::Result<Result<Outcome, Refusal>> {
     let is_long = command.is_long();
     let (parts, mut said) = parts::channel();
-    let running = execute(opened, command, &parts);
+    let running = execute(opened, operator, command, &parts);
     tokio::pin!(running);
     let mut alive = tokio::time::interval(ALIVE);
     loop {

@@ -6,6 +6,7 @@ use crate::control::command::{CompactedRow, Outcome, Refusal, failed};
 use crate::control::parts::{Part, Parts, Progress};
 use crate::control::secret_text::SecretText;
 use crate::crypto::Passphrase;
+use crate::model::{AuditEvent, Entity, EntityKind, Operator};
 use crate::vault::Opened;
 
 /// Runs what blocks.
@@ -20,7 +21,9 @@ where
     }
 }
 
-pub(super) async fn back_up(opened: &Opened, parts: &Parts) -> Result<Outcome, Refusal> {
+pub(super) async fn back_up(opened: &Opened, operator: Operator, parts: &Parts) -> Result<Outcome, Refusal> {
+    let backup = Entity::unknown(EntityKind::Backup);
+    opened.vault.record_operation(operator, None, AuditEvent::BackupCreated, backup).await?;
     let (opened, parts) = (opened.clone(), parts.clone());
     let records = blocking(move || {
         let mut take = |bytes| match parts.blocking_send(Part::Data(bytes)) {
@@ -38,12 +41,13 @@ pub(super) async fn back_up(opened: &Opened, parts: &Parts) -> Result<Outcome, R
 
 pub(super) async fn change_passphrase(
     opened: &Opened,
+    operator: Operator,
     old: SecretText,
     new: SecretText,
 ) -> Result<Outcome, Refusal> {
     let passphrase = |text: &SecretText| Passphrase::from(text.expose().to_owned());
     opened
-        .change_passphrase(passphrase(&old), passphrase(&new))
+        .change_passphrase(operator, passphrase(&old), passphrase(&new))
         .await
         .map_err(|error| failed(error.to_string()))?;
     Ok(Outcome::PassphraseChanged)

@@ -12,6 +12,8 @@
 
 mod file;
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use self::file::KeyringFile;
@@ -50,7 +52,7 @@ pub struct Keyring {
     session_tokens: MacKey,
     refresh_tokens: MacKey,
     entity_tags: MacKey,
-    audit: MacKey,
+    audit: Arc<MacKey>,
     data_key_wrap: SecretKey,
     backups: SecretKey,
 }
@@ -123,7 +125,7 @@ impl Keyring {
             session_tokens: MacKey::new(&derive(label::SESSION_TOKENS)),
             refresh_tokens: MacKey::new(&derive(label::REFRESH_TOKENS)),
             entity_tags: MacKey::new(&derive(label::ENTITY_TAGS)),
-            audit: MacKey::new(&derive(label::AUDIT)),
+            audit: Arc::new(MacKey::new(&derive(label::AUDIT))),
             data_key_wrap: derive(label::DATA_KEY_WRAP),
             backups: derive(label::BACKUPS),
         }
@@ -155,7 +157,7 @@ impl Keyring {
     }
 
     /// The key that chains the audit trail.
-    pub fn audit(&self) -> &MacKey {
+    pub fn audit(&self) -> &Arc<MacKey> {
         &self.audit
     }
 

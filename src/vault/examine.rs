@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::crypto::Keyring;
-use crate::model::{
-    Account, Address, ApiKey, AuditEntry, Content, Definition, Id, Org, Session, Timestamp, Value,
-};
+use crate::model::{Account, Address, ApiKey, Content, Definition, Id, Org, Session, Timestamp, Value};
 use crate::store::{self, Tree, key, record};
 use crate::vault::Error;
+use crate::vault::audit::{AuditLinker, BackwardCheck};
 use crate::vault::data_keys::DataKeys;
 
 /// Looks at records, one after the other, in the order of trees.
@@ -22,6 +21,7 @@ pub(super) struct Examiner<'k> {
     with_history: HashMap<Id, Address>,
     /// How many former versions the values say that they have.
     versions: u64,
+    audit: BackwardCheck,
     found: Examined,
 }
 
@@ -32,6 +32,8 @@ pub struct Examined {
     pub records: BTreeMap<Tree, u64>,
     /// How many sealed values were opened.
     pub sealed: u64,
+    /// How many entries the audit trail has.
+    pub audit_entries: u64,
     /// The latest time that any record bears.
     pub newest: Option<Timestamp>,
 }
@@ -72,6 +74,7 @@ impl<'k> Examiner<'k> {
             orgs: Vec::new(),
             with_history: HashMap::new(),
             versions: 0,
+            audit: BackwardCheck::new(AuditLinker::new(keyring.audit().clone())),
             found: Examined::default(),
         }
     }
@@ -114,7 +117,11 @@ impl<'k> Examiner<'k> {
             }
             Tree::AccountIds => drop(key::place_of_account(value)?),
             Tree::Counters => drop(store::decode_counter(value)?),
-            Tree::Audit => self.note(record::decode::<AuditEntry>(value)?.created_at),
+            Tree::Audit => {
+                if let Some(created_at) = self.audit.look(key, value)? {
+                    self.note(created_at);
+                }
+            }
             Tree::Sessions => {
                 key::parse_session(key)?;
                 record::decode::<Session>(value)?;
@@ -160,7 +167,9 @@ impl<'k> Examiner<'k> {
     ///
     /// # Errors
     /// Where some are missing.
-    pub(super) fn end(self) -> Result<Examined, Error> {
+    pub(super) fn end(mut self) -> Result<Examined, Error> {
+        self.found.audit_entries = self.audit.entries;
+        self.audit.end()?;
         for (one, other) in PAIRS {
             let (ones, others) = (self.found.count(one), self.found.count(other));
             if ones != others {

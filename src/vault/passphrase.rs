@@ -1,6 +1,7 @@
 //! Changing the passphrase: one small file is written anew, however many values there are.
 
 use crate::crypto::{Keyring, Passphrase};
+use crate::model::{AuditEvent, Entity, EntityKind, Operator};
 use crate::vault::opening::{KEYRING, Opened, OpeningError, write_keyring};
 
 impl Opened {
@@ -9,7 +10,12 @@ impl Opened {
     /// # Errors
     /// [`OpeningError::WeakPassphrase`] for the new one, [`OpeningError::Keyring`] where the old one is wrong; the
     /// keyring is as it was then.
-    pub async fn change_passphrase(&self, old: Passphrase, new: Passphrase) -> Result<(), OpeningError> {
+    pub async fn change_passphrase(
+        &self,
+        operator: Operator,
+        old: Passphrase,
+        new: Passphrase,
+    ) -> Result<(), OpeningError> {
         new.check_strength()?;
         // Of two at the same time, the second meets the keyring of the first.
         let _alone = self.vault.0.passphrase_gate.lock().await;
@@ -20,6 +26,8 @@ impl Opened {
             path: self.engine.dir().join(KEYRING),
             cause: std::io::Error::other(error),
         })??;
+        let passphrase = Entity::unknown(EntityKind::Passphrase);
+        self.vault.record_operation(operator, None, AuditEvent::PassphraseChanged, passphrase).await?;
         write_keyring(self.engine.dir(), &changed)
     }
 }

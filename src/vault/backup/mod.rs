@@ -212,7 +212,7 @@ pub async fn restore(
 fn is_of_sessions(tree: Tree, key: &[u8]) -> bool {
     match tree {
         Tree::Sessions | Tree::SessionIds => true,
-        Tree::Counters => key::is_sessions_counter(key),
+        Tree::Counters => key.starts_with(key::SESSIONS_COUNTERS),
         _ => false,
     }
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::crypto::KdfParameters;
-use crate::model::{Actor, Format, Id, Permissions, Reach, Scope};
+use crate::model::{Actor, Format, Id, Operator, Permissions, Reach, Scope};
 use crate::vault::access::Credential;
 use crate::vault::{Caller, NamedEnvironment, Need, NewDefinition, Precondition, SetValue, SubjectIds};
 
@@ -31,7 +31,7 @@ async fn store(dir: &Path, values: usize) -> Opened {
         &passphrase,
         KdfParameters::FLOOR,
         Policy::for_tests(),
-        async |vault: &Vault| vault.create_org("acme".parse().unwrap()).await,
+        async |vault: &Vault| vault.create_org(Operator { uid: 0 }, "acme".parse().unwrap()).await,
     );
     let (opened, org) = made.await.unwrap();
     for number in 0..values {
