@@ -4,6 +4,7 @@
 //! errors, `envelope` is what every response wears. This is the only place that says actix.
 
 mod admin_keys;
+mod audit;
 mod auth;
 mod body;
 mod browser;
@@ -15,9 +16,11 @@ mod docs;
 mod docs_page;
 mod envelope;
 mod error;
+mod history;
 mod limits;
 mod linked_accounts;
 mod metrics;
+mod origin;
 mod query;
 mod quiet;
 mod routes;

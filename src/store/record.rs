@@ -6,7 +6,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Account, ApiKey, AuditEntry, Definition, Id, Org, Session, Timestamp, Value};
+use crate::model::{
+    Account, ApiKey, AuditCheckpoint, AuditEntry, Definition, Id, Org, Session, Timestamp, Value,
+};
 use crate::store::Error;
 
 /// A noun that stands in the store.
@@ -34,6 +36,7 @@ stored! {
     Account, 1, "linked account";
     Session, 1, "session";
     AuditEntry, 1, "audit entry";
+    AuditCheckpoint, 1, "audit checkpoint";
     Id, 1, "id";
     Timestamp, 1, "time";
 }
@@ -76,6 +79,7 @@ mod tests {
             id: Id::from_bytes([7; 12]),
             content: Content::Plain("https://example.com".into()),
             version: 3,
+            oldest: 1,
             created_by: Actor::Operator,
             updated_by: Actor::ApiKey(Id::from_bytes([9; 12])),
             created_at: Timestamp::from_millis(1_781_615_366_023),

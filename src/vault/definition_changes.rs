@@ -1,7 +1,10 @@
 //! Definitions: changed and deleted, with their values in the same durable change.
 
-use crate::model::{Address, Content, Definition, Description, Format, Id, Name, Scope, Timestamp, Value};
+use crate::model::{
+    Address, AuditEvent, Content, Definition, Description, Format, Id, Name, Scope, Timestamp, Value,
+};
 use crate::store::{self, Batch, Tree, key, record};
+use crate::vault::definitions::definition_act;
 use crate::vault::page::SCAN_STEP;
 use crate::vault::set_value::unindex_value;
 use crate::vault::{Caller, Error, MAX_ATTEMPTS, Seen, Vault, need};
@@ -76,6 +79,8 @@ impl Vault {
             changed.updated_by = caller.actor();
             changed.updated_at = Timestamp::now();
             let batch = self.plan_patch(caller, &seen, &changed).await?;
+            let act = definition_act(AuditEvent::DefinitionUpdated, &changed);
+            let batch = self.record(batch, caller, act).await?;
             if self.commit(batch).await? {
                 return Ok(changed);
             }
@@ -110,7 +115,8 @@ impl Vault {
         self.plan_values(caller, old, changed, batch).await
     }
 
-    /// Checks every value against the changed format, and seals it where the definition became encrypted.
+    /// Checks every value against the changed format, and seals it, with its history, where the definition
+    /// became encrypted.
     async fn plan_values(
         &self,
         caller: &Caller<need::Manage>,
@@ -120,6 +126,7 @@ impl Vault {
     ) -> Result<Batch, Error> {
         let sealing = changed.encrypted && !old.encrypted;
         let mut misfits = 0_u64;
+        let mut histories = Vec::new();
         let batch = self.plan_each_value(caller.org(), old.id, batch, |mut batch, at, value| {
             if sealing && !caller.reaches(&at.environment) {
                 return Err(Error::Forbidden(
@@ -128,6 +135,9 @@ impl Vault {
             }
             if changed.format != old.format && !self.fits(&at, &value, changed.format)? {
                 misfits += 1;
+            }
+            if sealing && value.oldest < value.version {
+                histories.push((at.clone(), value.id, value.oldest..value.version));
             }
             if sealing && let Content::Plain(text) = value.content {
                 let content = self.0.data_keys.seal(&at, value.id, value.version, &text.into())?;
@@ -138,7 +148,7 @@ impl Vault {
         });
         let batch = batch.await?;
         match misfits {
-            0 => Ok(batch),
+            0 => self.seal_histories(batch, histories).await,
             1 => Err(Error::InvalidRequest(format!("1 value does not fit the format {}", changed.format))),
             _ => Err(Error::InvalidRequest(format!(
                 "{misfits} values do not fit the format {}",
@@ -207,13 +217,15 @@ impl Vault {
                     "the definition has values in an environment that this key does not open",
                 ));
             }
-            Ok(unindex_value(batch, &at, value.id).add(
+            Ok(unindex_value(batch, &at, &value).add(
                 Tree::Counters,
                 key::values_counter(org, &at.environment, &at.subject),
                 -1,
             ))
         });
-        Ok(batch.await?.delete(Tree::Counters, key::definition_values_counter(org, definition.id)))
+        let batch = batch.await?.delete(Tree::Counters, key::definition_values_counter(org, definition.id));
+        self.record(batch, caller, definition_act(AuditEvent::DefinitionDeleted, definition).counting(count))
+            .await
     }
 
     /// Lets `plan` add to `batch` what is to become of each value of a definition. The batch then requires

@@ -2,12 +2,15 @@
 
 use crate::crypto::Plaintext;
 use crate::model::{
-    Address, AuditEntry, AuditEvent, Content, Definition, Id, Name, Permission, Scope, Subject, Timestamp,
-    Value,
+    Address, AuditEvent, Content, Definition, Entity, EntityKind, Id, Name, Permission, Scope, Subject,
+    Timestamp, Value,
 };
 use crate::store::{self, Batch, Tree, key, record};
+use crate::vault::audit::Act;
 use crate::vault::set_value::unindex_value;
-use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, Page, PageRequest, Precondition, SubjectIds, Vault, need};
+use crate::vault::{
+    CallerIn, Error, MAX_ATTEMPTS, Need, Page, PageRequest, Precondition, Seen, SubjectIds, Vault, need,
+};
 
 /// A value with where it lives and what it is of.
 #[derive(Debug)]
@@ -75,7 +78,7 @@ pub enum ValueFilter {
     Of(Option<Id>),
 }
 
-const VALUE_NOT_FOUND: Error = Error::NotFound("Variable value");
+pub(super) const VALUE_NOT_FOUND: Error = Error::NotFound("Variable value");
 
 impl FoundValue {
     /// Whether the value is encrypted. A value that was read while its definition became encrypted is,
@@ -134,7 +137,9 @@ impl Vault {
         }
         at.caller().require(Permission::Reveal)?;
         let revealed = self.revealed(found)?;
-        self.record_reveal(at, AuditEvent::ValueRevealed, revealed.id).await?;
+        let ResolvedValue { address, definition, .. } = &revealed;
+        let act = value_act(AuditEvent::ValueRevealed, address, revealed.id, definition);
+        self.record_reveal(at, act).await?;
         Ok(revealed)
     }
 
@@ -161,24 +166,10 @@ impl Vault {
     }
 
     /// Writes the audit entry of a reveal, which must be durable before the plaintext is handed out.
-    pub(super) async fn record_reveal(
-        &self,
-        at: &CallerIn<need::Read>,
-        event: AuditEvent,
-        entity: Id,
-    ) -> Result<(), Error> {
-        let entry = AuditEntry {
-            id: self.0.ids.next(),
-            event,
-            actor: at.caller().actor(),
-            entity,
-            environment: at.environment().clone(),
-            created_at: Timestamp::now(),
-        };
-        let entry_key = key::audit_entry(at.caller().org(), entry.id);
+    pub(super) async fn record_reveal(&self, at: &CallerIn<need::Read>, act: Act<'_>) -> Result<(), Error> {
         // A body may arrive long after the key was looked at.
         let batch = self.require_api_key(at.caller(), Batch::new()).await?;
-        let batch = batch.put(Tree::Audit, entry_key, record::encode(&entry)?);
+        let batch = self.record(batch, at.caller(), act.within(at.environment())).await?;
         if self.commit(batch).await? { Ok(()) } else { Err(Error::InvalidCredentials) }
     }
 
@@ -275,32 +266,59 @@ impl Vault {
         precondition: &Precondition,
     ) -> Result<Name, Error> {
         let org = at.caller().org();
-        let id = id.ok_or(VALUE_NOT_FOUND)?;
-        let id_key = key::value_id(org, id);
         for _ in 0..MAX_ATTEMPTS {
-            let value_key = self.0.engine.get(Tree::ValueIds, &id_key).await?.ok_or(VALUE_NOT_FOUND)?.value;
-            let address = key::parse_value(&value_key)?;
-            let account = ids.account()?;
-            if address.environment != *at.environment()
-                || account.is_some_and(|account| address.subject.linked_account() != Some(&account))
-            {
-                return Err(VALUE_NOT_FOUND);
-            }
+            let address = self.address_of(at, id, ids).await?;
             at.caller().permit()?;
-            let definition = self.find_definition(org, address.definition).await?.ok_or(VALUE_NOT_FOUND)?;
-            let seen = self.get::<Value>(Tree::Values, &value_key).await?.ok_or(VALUE_NOT_FOUND)?;
+            let (definition, seen) = self.value_at(&address).await?;
             precondition.check(Some(seen.noun.version))?;
             let batch = self
                 .require_session(at, Batch::new())
                 .await?
-                .require_version(Tree::Values, value_key.as_slice(), seen.revision)
+                .require_version(Tree::Values, key::value(&address), seen.revision)
                 .add(Tree::Counters, key::values_counter(org, &address.environment, &address.subject), -1)
                 .add(Tree::Counters, key::definition_values_counter(org, address.definition), -1)
                 .freeing_space();
-            if self.commit(unindex_value(batch, &address, id)).await? {
+            let batch = unindex_value(batch, &address, &seen.noun);
+            let act = value_act(AuditEvent::ValueDeleted, &address, seen.noun.id, &definition.noun);
+            if self.commit(self.record(batch, at.caller(), act).await?).await? {
                 return Ok(definition.noun.name);
             }
         }
         Err(store::Error::Busy.into())
     }
+
+    /// Where the value with this id is, if it is the caller's to see. Where `ids` name an account, only a
+    /// value of that account is.
+    pub(super) async fn address_of<N: Need>(
+        &self,
+        at: &CallerIn<N>,
+        id: Option<Id>,
+        ids: &SubjectIds,
+    ) -> Result<Address, Error> {
+        let id_key = key::value_id(at.caller().org(), id.ok_or(VALUE_NOT_FOUND)?);
+        let found = self.0.engine.get(Tree::ValueIds, &id_key).await?.ok_or(VALUE_NOT_FOUND)?;
+        let address = key::parse_value(&found.value)?;
+        let account = ids.account()?;
+        let is_theirs = account.is_none_or(|account| address.subject.linked_account() == Some(&account));
+        if is_theirs && address.environment == *at.environment() { Ok(address) } else { Err(VALUE_NOT_FOUND) }
+    }
+
+    /// The value at `address` with its definition, which is read first: see `find_value`.
+    pub(super) async fn value_at(&self, address: &Address) -> Result<(Seen<Definition>, Seen<Value>), Error> {
+        let definition = self.find_definition(address.org, address.definition).await?;
+        let value = self.get::<Value>(Tree::Values, &key::value(address)).await?;
+        Ok((definition.ok_or(VALUE_NOT_FOUND)?, value.ok_or(VALUE_NOT_FOUND)?))
+    }
+}
+
+/// The act of something done to a value.
+pub(super) fn value_act<'a>(
+    event: AuditEvent,
+    address: &'a Address,
+    id: Id,
+    definition: &Definition,
+) -> Act<'a> {
+    Act::new(event, Entity::of(EntityKind::Value, id).named(definition.name.as_str()))
+        .within(&address.environment)
+        .concerning(address.subject.linked_account())
 }
