@@ -265,13 +265,10 @@ impl Config {
     /// The keys that were set to something other than their default and that this release does not act on.
     pub fn without_effect(&self) -> Vec<&'static str> {
         let default = Self::default();
-        [
-            ("history.keep_versions", self.history.keep_versions != default.history.keep_versions),
-            ("audit.keep_days", self.audit.keep_days != default.audit.keep_days),
-        ]
-        .into_iter()
-        .filter_map(|(key, changed)| changed.then_some(key))
-        .collect()
+        [("audit.keep_days", self.audit.keep_days != default.audit.keep_days)]
+            .into_iter()
+            .filter_map(|(key, changed)| changed.then_some(key))
+            .collect()
     }
 }
 

@@ -38,6 +38,7 @@ impl Start {
         Policy {
             strict_accounts: self.config.accounts.strict,
             max_value_bytes: self.config.limits.max_value_bytes as usize,
+            keep_versions: self.config.history.keep_versions,
             session_lifetime: self.config.sessions.ttl,
             refresh_lifetime: self.config.sessions.refresh_ttl,
         }

@@ -135,7 +135,7 @@ fn every_key_is_read_from_the_file_and_from_the_environment() {
         );
         assert_eq!((config.history.keep_versions, config.audit.keep_days), (1, 7));
         assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Debug));
-        assert_eq!(config.without_effect(), ["history.keep_versions", "audit.keep_days"]);
+        assert_eq!(config.without_effect(), ["audit.keep_days"]);
     }
 }
 

@@ -15,6 +15,7 @@ mod docs;
 mod docs_page;
 mod envelope;
 mod error;
+mod history;
 mod limits;
 mod linked_accounts;
 mod metrics;

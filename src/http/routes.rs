@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::http::error::ApiError;
 use crate::http::{
-    admin_keys, context, definitions, docs, linked_accounts, service, session_tokens, values, watch,
+    admin_keys, context, definitions, docs, history, linked_accounts, service, session_tokens, values, watch,
 };
 
 /// What the paths of the public API begin with.
@@ -38,6 +38,8 @@ fn endpoints() -> Vec<Endpoint> {
             GET => values::list,
             DELETE => values::delete,
         }
+        "/api/v2/public/env/values/{value_id}/versions": "GET, HEAD" => { GET => history::versions }
+        "/api/v2/public/env/values/{value_id}/rollback": "POST" => { POST => history::rollback }
         "/api/v2/public/env/resolve": "GET, HEAD" => { GET => context::resolve }
         "/api/v2/public/env/watch": "GET, HEAD" => { GET => watch::watch }
         "/api/v2/public/env/render": "POST" => { POST => context::render }

@@ -33,8 +33,9 @@ pub(super) async fn set(
     Ok(HttpResponse::Ok().insert_header((ETAG, etag(found.value.version))).json(SetBody::from(&found)))
 }
 
+/// A value as whoever set it gets it back.
 #[derive(Serialize)]
-struct SetBody<'a> {
+pub(super) struct SetBody<'a> {
     _id: Text<Id>,
     variable_definition_id: Text<Id>,
     org_id: Text<Id>,
@@ -43,7 +44,7 @@ struct SetBody<'a> {
     linked_account_id: Option<Text<&'a AccountId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     workflow_id: Option<Text<&'a WorkflowId>>,
-    value: String,
+    pub(super) value: String,
     version: u64,
     created_by: Text<Actor>,
     updated_by: Text<Actor>,
@@ -231,6 +232,6 @@ pub(super) struct DoneBody {
     pub(super) message: String,
 }
 
-fn etag(version: u64) -> String {
+pub(super) fn etag(version: u64) -> String {
     format!("\"{version}\"")
 }

@@ -15,6 +15,8 @@ pub struct Value {
     pub content: Content,
     /// 1 for the first set, one more for each later one.
     pub version: u64,
+    /// The oldest version that is kept: those from it on, up to the one before this, stand in the history.
+    pub oldest: u64,
     /// Who set it first.
     pub created_by: Actor,
     /// Who set it last.

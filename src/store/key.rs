@@ -161,6 +161,13 @@ pub fn value_id(org: Id, value: Id) -> Vec<u8> {
     Key::of(org).id(value).end()
 }
 
+/// The key of a former version of a value in `value_versions`.
+#[must_use]
+pub fn value_version(org: Id, value: Id, version: u64) -> Vec<u8> {
+    // Counted down, so that a scan meets the newest first.
+    Key::of(org).id(value).text(&format!("{:016x}", u64::MAX - version)).end()
+}
+
 /// The key of a linked account in `accounts`.
 #[must_use]
 pub fn account(org: Id, environment: &Environment, account: &AccountId) -> Vec<u8> {

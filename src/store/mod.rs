@@ -67,11 +67,13 @@ pub enum Tree {
     ApiKeyUses = 17,
     /// `org/env/id` → the account's id in [`Tree::Accounts`]; lists accounts by creation.
     AccountIds = 18,
+    /// `org/value/version` → a former version of the value; the newest first.
+    ValueVersions = 19,
 }
 
 impl Tree {
     /// Every tree, in the order of their numbers.
-    pub const ALL: [Tree; 19] = [
+    pub const ALL: [Tree; 20] = [
         Tree::Meta,
         Tree::Orgs,
         Tree::OrgNames,
@@ -91,6 +93,7 @@ impl Tree {
         Tree::SessionIds,
         Tree::ApiKeyUses,
         Tree::AccountIds,
+        Tree::ValueVersions,
     ];
 
     /// The tree's name, as an engine that names its maps spells it.
@@ -116,6 +119,7 @@ impl Tree {
             Tree::SessionIds => "session_ids",
             Tree::ApiKeyUses => "api_key_uses",
             Tree::AccountIds => "account_ids",
+            Tree::ValueVersions => "value_versions",
         }
     }
 }

@@ -76,6 +76,7 @@ mod tests {
             id: Id::from_bytes([7; 12]),
             content: Content::Plain("https://example.com".into()),
             version: 3,
+            oldest: 1,
             created_by: Actor::Operator,
             updated_by: Actor::ApiKey(Id::from_bytes([9; 12])),
             created_at: Timestamp::from_millis(1_781_615_366_023),

@@ -187,6 +187,15 @@ impl<N: Need> Caller<N> {
         }))
     }
 
+    /// Whether what the caller reaches may be shown to it, as far as it is not encrypted.
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        match self.credential {
+            Credential::Session(..) => true,
+            Credential::ApiKey(permissions) => permissions.contains(Permission::Read),
+        }
+    }
+
     /// Refuses a session token at variables of any scope but its own.
     pub(super) fn admit_scope(&self, scope: Scope) -> Result<(), Error> {
         match (&self.credential, scope) {

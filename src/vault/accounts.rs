@@ -1,8 +1,9 @@
 //! Linked accounts: registered, changed, read, deleted with all that is theirs.
 
 use std::collections::BTreeMap;
+use std::mem;
 
-use crate::model::{Account, AccountId, Environment, Id, Session, Subject, Timestamp, Value};
+use crate::model::{Account, AccountId, Environment, Id, Session, Subject, Timestamp};
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::page::each_record;
 use crate::vault::set_value::unindex_value;
@@ -251,17 +252,20 @@ impl Vault {
                 .delete(Tree::Counters, counter);
         }
         let engine = self.0.engine.as_ref();
-        let mut values = Vec::new();
         let prefix = key::value_prefix(org, environment, &subject);
         each_record(engine, Tree::Values, &prefix, |found| {
-            values.push((key::parse_value(&found.key)?, record::decode::<Value>(&found.value)?.id));
+            let address = key::parse_value(&found.key)?;
+            let counter = key::definition_values_counter(org, address.definition);
+            // One that was set again has one more version, which would be left.
+            let planned = mem::take(&mut batch).require_version(Tree::Values, found.key, found.revision);
+            batch = unindex_value(planned, &address, &record::decode(&found.value)?).add(
+                Tree::Counters,
+                counter,
+                -1,
+            );
             Ok(())
         })
         .await?;
-        batch = values.into_iter().fold(batch, |batch, (address, id)| {
-            let counter = key::definition_values_counter(org, address.definition);
-            unindex_value(batch, &address, id).add(Tree::Counters, counter, -1)
-        });
         let mut sessions = Vec::new();
         let prefix = key::sessions_prefix(org, environment, account_id);
         each_record(engine, Tree::Sessions, &prefix, |found| {

@@ -110,7 +110,8 @@ impl Vault {
         self.plan_values(caller, old, changed, batch).await
     }
 
-    /// Checks every value against the changed format, and seals it where the definition became encrypted.
+    /// Checks every value against the changed format, and seals it, with its history, where the definition
+    /// became encrypted.
     async fn plan_values(
         &self,
         caller: &Caller<need::Manage>,
@@ -120,6 +121,7 @@ impl Vault {
     ) -> Result<Batch, Error> {
         let sealing = changed.encrypted && !old.encrypted;
         let mut misfits = 0_u64;
+        let mut histories = Vec::new();
         let batch = self.plan_each_value(caller.org(), old.id, batch, |mut batch, at, value| {
             if sealing && !caller.reaches(&at.environment) {
                 return Err(Error::Forbidden(
@@ -128,6 +130,9 @@ impl Vault {
             }
             if changed.format != old.format && !self.fits(&at, &value, changed.format)? {
                 misfits += 1;
+            }
+            if sealing && value.oldest < value.version {
+                histories.push((at.clone(), value.id, value.oldest..value.version));
             }
             if sealing && let Content::Plain(text) = value.content {
                 let content = self.0.data_keys.seal(&at, value.id, value.version, &text.into())?;
@@ -138,7 +143,7 @@ impl Vault {
         });
         let batch = batch.await?;
         match misfits {
-            0 => Ok(batch),
+            0 => self.seal_histories(batch, histories).await,
             1 => Err(Error::InvalidRequest(format!("1 value does not fit the format {}", changed.format))),
             _ => Err(Error::InvalidRequest(format!(
                 "{misfits} values do not fit the format {}",
@@ -207,7 +212,7 @@ impl Vault {
                     "the definition has values in an environment that this key does not open",
                 ));
             }
-            Ok(unindex_value(batch, &at, value.id).add(
+            Ok(unindex_value(batch, &at, &value).add(
                 Tree::Counters,
                 key::values_counter(org, &at.environment, &at.subject),
                 -1,

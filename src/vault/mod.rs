@@ -13,6 +13,7 @@ mod definition_changes;
 mod definition_lists;
 mod definitions;
 mod error;
+mod history;
 mod ids;
 mod import;
 mod key_uses;
@@ -44,6 +45,7 @@ pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;
 pub use definitions::NewDefinition;
 pub use error::Error;
+pub use history::ValueVersion;
 pub use ids::SubjectIds;
 pub use import::{Import, Imported};
 pub use opening::{Contents, Opened, OpeningError, contents, create, open};
@@ -70,6 +72,8 @@ pub struct Policy {
     pub strict_accounts: bool,
     /// How many bytes a value has at most.
     pub max_value_bytes: usize,
+    /// How many versions of a value are kept, the current one included.
+    pub keep_versions: u32,
     /// How long a session token is valid.
     pub session_lifetime: Duration,
     /// How long a refresh token is valid.
@@ -83,6 +87,7 @@ impl Policy {
         Policy {
             strict_accounts: false,
             max_value_bytes: 65_536,
+            keep_versions: 10,
             session_lifetime: Duration::from_secs(24 * 60 * 60),
             refresh_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
         }

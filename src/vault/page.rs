@@ -23,6 +23,13 @@ pub struct Page<T> {
     pub limit: u64,
 }
 
+impl<T> Page<T> {
+    pub(super) fn map<U>(self, doc: impl FnMut(T) -> U) -> Page<U> {
+        let Page { docs, total, page, limit } = self;
+        Page { docs: docs.into_iter().map(doc).collect(), total, page, limit }
+    }
+}
+
 impl PageRequest {
     /// The largest page number.
     pub const MAX_PAGE: u32 = 2_147_483_647;

@@ -4,6 +4,7 @@ use crate::crypto::Plaintext;
 use crate::model::{Account, AccountId, Address, Content, Definition, Id, Timestamp, Value};
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::accounts::{check_account_id, index_new_account, no_such_account};
+use crate::vault::history::forget_versions;
 use crate::vault::{
     CallerIn, Error, FoundValue, MAX_ATTEMPTS, Need, Precondition, Seen, SubjectIds, Vault, need,
 };
@@ -76,16 +77,27 @@ impl Vault {
         address: &Address,
         request: &SetValue,
     ) -> Result<Option<Value>, Error> {
-        let definition_key = key::definition(address.org, address.definition);
-        let mut batch = Batch::new().require_version(Tree::Definitions, definition_key, definition.revision);
-        batch = self.require_session(at, batch).await?;
-        if let Some(account) = address.subject.linked_account() {
-            batch = self.require_account(at, account, batch).await?;
-        }
+        let batch = self.require_owner(at, definition, address).await?;
         let seen = self.get::<Value>(Tree::Values, &key::value(address)).await?;
         request.precondition.check(seen.as_ref().map(|seen| seen.noun.version))?;
         let (batch, value) = self.plan_value(at, &definition.noun, address, seen, &request.value, batch)?;
         Ok(self.commit(batch).await?.then_some(value))
+    }
+
+    /// Requires that the definition, the caller's session and the account of a value are as they are now.
+    pub(super) async fn require_owner(
+        &self,
+        at: &CallerIn<need::Write>,
+        definition: &Seen<Definition>,
+        address: &Address,
+    ) -> Result<Batch, Error> {
+        let definition_key = key::definition(address.org, address.definition);
+        let batch = Batch::new().require_version(Tree::Definitions, definition_key, definition.revision);
+        let batch = self.require_session(at, batch).await?;
+        match address.subject.linked_account() {
+            Some(account) => self.require_account(at, account, batch).await,
+            None => Ok(batch),
+        }
     }
 
     /// Adds to `batch` that `address` holds `text`, over what was `seen` there.
@@ -103,12 +115,15 @@ impl Vault {
         let (now, actor) = (Timestamp::now(), at.caller().actor());
         let mut value = match seen {
             Some(Seen { noun: old, .. }) => {
-                Value { version: old.version + 1, updated_by: actor, updated_at: now, ..old }
+                let oldest;
+                (batch, oldest) = self.keep_version(batch, address, &old)?;
+                Value { version: old.version + 1, oldest, updated_by: actor, updated_at: now, ..old }
             }
             None => Value {
                 id: self.0.ids.next(),
                 content: Content::Plain(String::new()),
                 version: 1,
+                oldest: 1,
                 created_by: actor,
                 updated_by: actor,
                 created_at: now,
@@ -163,12 +178,12 @@ impl Vault {
     }
 }
 
-/// Adds to `batch` that a value goes, with all that finds it. Its counters are for the caller, who may take
+/// Adds to `batch` that a value goes, with its history and all that finds it. Its counters are for the caller, who may take
 /// away more than one value.
-pub(super) fn unindex_value(batch: Batch, address: &Address, id: Id) -> Batch {
-    batch
+pub(super) fn unindex_value(batch: Batch, address: &Address, value: &Value) -> Batch {
+    forget_versions(batch, address.org, value)
         .delete(Tree::Values, key::value(address))
-        .delete(Tree::ValueIds, key::value_id(address.org, id))
+        .delete(Tree::ValueIds, key::value_id(address.org, value.id))
         .delete(Tree::DefinitionValues, key::definition_value(address))
 }
 

@@ -10,6 +10,7 @@ use crate::store::decode_counter;
 use crate::store::memory::Memory;
 
 mod accounts;
+mod history;
 mod sessions;
 
 const PLANTED: &str = "planted-7d1f";
@@ -32,6 +33,12 @@ impl Bench {
         let vault = Vault::open(engine.clone(), keyring, policy).await.unwrap();
         let org = vault.create_org("acme".parse().unwrap()).await.unwrap();
         Bench { engine, vault, org: org.id }
+    }
+
+    /// The same store under another policy.
+    async fn under(self, policy: Policy) -> Bench {
+        let Ok(inner) = Arc::try_unwrap(self.vault.0) else { panic!("somebody has the vault") };
+        Bench { vault: Vault(Arc::new(Inner { policy, ..inner })), ..self }
     }
 
     /// A caller that may do everything, everywhere.

@@ -7,7 +7,9 @@ use crate::model::{
 };
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::set_value::unindex_value;
-use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, Page, PageRequest, Precondition, SubjectIds, Vault, need};
+use crate::vault::{
+    CallerIn, Error, MAX_ATTEMPTS, Need, Page, PageRequest, Precondition, Seen, SubjectIds, Vault, need,
+};
 
 /// A value with where it lives and what it is of.
 #[derive(Debug)]
@@ -75,7 +77,7 @@ pub enum ValueFilter {
     Of(Option<Id>),
 }
 
-const VALUE_NOT_FOUND: Error = Error::NotFound("Variable value");
+pub(super) const VALUE_NOT_FOUND: Error = Error::NotFound("Variable value");
 
 impl FoundValue {
     /// Whether the value is encrypted. A value that was read while its definition became encrypted is,
@@ -275,32 +277,45 @@ impl Vault {
         precondition: &Precondition,
     ) -> Result<Name, Error> {
         let org = at.caller().org();
-        let id = id.ok_or(VALUE_NOT_FOUND)?;
-        let id_key = key::value_id(org, id);
         for _ in 0..MAX_ATTEMPTS {
-            let value_key = self.0.engine.get(Tree::ValueIds, &id_key).await?.ok_or(VALUE_NOT_FOUND)?.value;
-            let address = key::parse_value(&value_key)?;
-            let account = ids.account()?;
-            if address.environment != *at.environment()
-                || account.is_some_and(|account| address.subject.linked_account() != Some(&account))
-            {
-                return Err(VALUE_NOT_FOUND);
-            }
+            let address = self.address_of(at, id, ids).await?;
             at.caller().permit()?;
-            let definition = self.find_definition(org, address.definition).await?.ok_or(VALUE_NOT_FOUND)?;
-            let seen = self.get::<Value>(Tree::Values, &value_key).await?.ok_or(VALUE_NOT_FOUND)?;
+            let (definition, seen) = self.value_at(&address).await?;
             precondition.check(Some(seen.noun.version))?;
             let batch = self
                 .require_session(at, Batch::new())
                 .await?
-                .require_version(Tree::Values, value_key.as_slice(), seen.revision)
+                .require_version(Tree::Values, key::value(&address), seen.revision)
                 .add(Tree::Counters, key::values_counter(org, &address.environment, &address.subject), -1)
                 .add(Tree::Counters, key::definition_values_counter(org, address.definition), -1)
                 .freeing_space();
-            if self.commit(unindex_value(batch, &address, id)).await? {
+            if self.commit(unindex_value(batch, &address, &seen.noun)).await? {
                 return Ok(definition.noun.name);
             }
         }
         Err(store::Error::Busy.into())
+    }
+
+    /// Where the value with this id is, if it is the caller's to see. Where `ids` name an account, only a
+    /// value of that account is.
+    pub(super) async fn address_of<N: Need>(
+        &self,
+        at: &CallerIn<N>,
+        id: Option<Id>,
+        ids: &SubjectIds,
+    ) -> Result<Address, Error> {
+        let id_key = key::value_id(at.caller().org(), id.ok_or(VALUE_NOT_FOUND)?);
+        let found = self.0.engine.get(Tree::ValueIds, &id_key).await?.ok_or(VALUE_NOT_FOUND)?;
+        let address = key::parse_value(&found.value)?;
+        let account = ids.account()?;
+        let is_theirs = account.is_none_or(|account| address.subject.linked_account() == Some(&account));
+        if is_theirs && address.environment == *at.environment() { Ok(address) } else { Err(VALUE_NOT_FOUND) }
+    }
+
+    /// The value at `address` with its definition, which is read first: see `find_value`.
+    pub(super) async fn value_at(&self, address: &Address) -> Result<(Seen<Definition>, Seen<Value>), Error> {
+        let definition = self.find_definition(address.org, address.definition).await?;
+        let value = self.get::<Value>(Tree::Values, &key::value(address)).await?;
+        Ok((definition.ok_or(VALUE_NOT_FOUND)?, value.ok_or(VALUE_NOT_FOUND)?))
     }
 }

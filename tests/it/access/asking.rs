@@ -22,6 +22,7 @@ pub(super) struct Target {
     unused: String,
     linked_value: String,
     org_value: String,
+    secret_value: String,
     account: String,
     key: String,
     refresh_token: String,
@@ -39,7 +40,7 @@ impl Target {
         let linked = owner.define_string(&linked_name, "linked_account");
         let org = owner.define_string(&fresh("ORG"), "org");
         let secret = owner.define_encrypted(&fresh("SECRET"), "org");
-        owner.set(&secret, "hidden");
+        let secret_value = check_id(&owner.set(&secret, "hidden")["_id"]);
         let account = fresh("account/");
         owner.register(&account);
         let key = owner.post("/admin/keys", &json!({ "environment": "test" })).send().created();
@@ -53,6 +54,7 @@ impl Target {
             linked_name,
             org,
             secret,
+            secret_value,
             account,
         }
     }
@@ -112,6 +114,16 @@ impl Target {
 
     fn rest_of_request(&self, row: &Row, api: &Client, escaped: &str) -> Request {
         match (row.method, row.path) {
+            ("GET", "/env/values/{value_id}/versions") if row.note == "revealed" => {
+                api.get(&format!("/env/values/{}/versions", self.secret_value)).query("reveal", "true")
+            }
+            ("GET", "/env/values/{value_id}/versions") => {
+                api.get(&format!("/env/values/{}/versions", self.value(row)))
+            }
+            ("POST", "/env/values/{value_id}/rollback") => {
+                let path = format!("/env/values/{}/rollback", self.value(row));
+                api.post(&path, &json!({ "version": 1 }))
+            }
             ("GET", "/env/resolve") if row.note == "revealed" => {
                 api.get("/env/resolve").query("reveal", "true")
             }
@@ -157,6 +169,10 @@ impl Target {
             ("GET", path) => api.at("GET", path),
             _ => panic!("no request for {row:?}"),
         }
+    }
+
+    fn value(&self, row: &Row) -> &str {
+        if row.note == "own account" { &self.linked_value } else { &self.org_value }
     }
 
     /// What `owner` sees of all that requests are about: the same before and after one that is refused.

@@ -83,6 +83,16 @@ DELETE /env/values/{scope_or_value_id} (own account)
                                          | key tok no   ok   no   no   no   ok   404  404  400  ok   404
 DELETE /env/values/{scope_or_value_id} (organization)
                                          | key tok no   ok   no   no   no   ok   404  404  400  404  404
+GET    /env/values/{value_id}/versions (own account)
+                                         | key tok ok   no   no   no   no   ok   404  404  400  ok   404
+GET    /env/values/{value_id}/versions (organization)
+                                         | key tok ok   no   no   no   no   ok   404  404  400  404  404
+GET    /env/values/{value_id}/versions (revealed)
+                                         | key tok no   no   no   no   no   ok   404  404  400  404  404
+POST   /env/values/{value_id}/rollback (own account)
+                                         | key tok no   ok   no   no   no   ok   404  404  400  ok   404
+POST   /env/values/{value_id}/rollback (organization)
+                                         | key tok no   ok   no   no   no   ok   404  404  400  404  404
 GET    /env/resolve (own account)        | key tok ok   no   no   no   no   ok   ok   ok   400  ok   no
 GET    /env/resolve (revealed)           | key tok no   no   no   no   no   ok   ok   ok   400  ok   ok
 GET    /env/watch (from no event)        | key tok 400  no   no   no   no   400  400  400  400  400  400

@@ -2,6 +2,7 @@
 
 mod delete;
 mod formats;
+mod history;
 mod list;
 mod order;
 mod preconditions;
