@@ -1,9 +1,7 @@
 //! What people look through: definitions by name, accounts by id, workflows that have values. In the order of
 //! the alphabet and from one entry to the next, so that a page costs the same wherever it begins.
 
-use crate::model::{
-    Account, AccountId, Actor, ApiKey, Definition, Environment, Id, Name, Org, Scope, Subject, WorkflowId,
-};
+use crate::model::{Account, AccountId, Definition, Environment, Id, Name, Org, Scope, Subject, WorkflowId};
 use crate::store::{Tree, key, record};
 use crate::vault::accounts::named;
 use crate::vault::page::SCAN_STEP;
@@ -189,17 +187,5 @@ impl Vault {
         let mut environments = self.own_org(caller).await?.environments;
         environments.retain(|environment| caller.reaches(environment));
         Ok(environments)
-    }
-
-    /// The caller's own API key.
-    ///
-    /// # Errors
-    /// [`Error::InvalidCredentials`] where it holds none, or it is gone.
-    pub async fn own_api_key<N: Need>(&self, caller: &Caller<N>) -> Result<ApiKey, Error> {
-        let Actor::ApiKey(id) = caller.actor() else { return Err(Error::InvalidCredentials) };
-        let id_key = key::api_key_id(caller.org(), id);
-        let found = self.0.engine.get(Tree::ApiKeyIds, &id_key).await?.ok_or(Error::InvalidCredentials)?;
-        let seen = self.get::<ApiKey>(Tree::ApiKeys, &found.value).await?;
-        Ok(seen.ok_or(Error::InvalidCredentials)?.noun)
     }
 }

@@ -90,13 +90,15 @@ impl Frame {
         query: &Query,
         csrf: String,
     ) -> Result<Frame, ApiError> {
-        let key = vault.own_api_key(at.caller()).await?;
         let several = environments.len() > 1;
         Ok(Frame {
             head: Head::new(Look::of(request.headers())),
             section: request.path().split('/').nth(2).unwrap_or_default().to_owned(),
             org: vault.own_org(at.caller()).await?.name.as_str().to_owned(),
-            key: if key.name.is_empty() { format!("key {}", key.id) } else { key.name },
+            key: match (at.caller().name(), at.caller().credential_id()) {
+                ("", Some(id)) => format!("key {id}"),
+                (name, _) => name.to_owned(),
+            },
             environment: at.environment().as_str().to_owned(),
             environments: if several {
                 environments.iter().map(ToString::to_string).collect()

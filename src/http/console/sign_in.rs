@@ -6,6 +6,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
+use crate::http::auth::{is_refused, note_refusal};
 use crate::http::console::form::Form;
 use crate::http::console::frame::{Head, Look, page as draw, see, way_back};
 use crate::http::console::sessions::Sessions;
@@ -68,6 +69,9 @@ pub(super) async fn sign_in(
     let next = way_back(form.text("next")?);
     let key = form.trimmed("key")?;
     let checked = vault.authenticate::<need::Read>(key).await.map_err(ApiError::from);
+    if !key.is_empty() && is_refused(&checked) {
+        note_refusal(&request, vault::ShownCredential::ApiKey(Some(key))).await?;
+    }
     match limits::settle(&request, !key.is_empty(), checked, Caller::credential_id) {
         Ok(_) => {}
         Err(error) if error.status_code() == StatusCode::UNAUTHORIZED => {

@@ -15,6 +15,7 @@ use crate::http::console::refusal::Typed;
 use crate::http::console::sessions::{Sessions, SignedIn};
 use crate::http::error::{ApiError, Code};
 use crate::http::limits;
+use crate::http::origin::origin;
 use crate::http::query::Query;
 use crate::model::Environment;
 use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Need, Vault};
@@ -54,6 +55,7 @@ impl<N: Need> Visit<N> {
         environment: &Environment,
     ) -> Result<CallerIn<M>, ApiError> {
         let caller = self.vault.authenticate_again::<M>(&self.key).await?;
+        let caller = caller.coming_from(self.at.caller().origin().clone());
         let named = NamedEnvironment { query: Some(environment.as_str()), header: None };
         Ok(self.vault.enter(caller, named).await?)
     }
@@ -108,6 +110,7 @@ async fn visit<N: Need>(request: &HttpRequest, signed_in: SignedIn) -> Result<Vi
     let vault = vault.ok_or_else(|| ApiError::new(Code::InternalError, "internal error"))?;
     let checked = vault.authenticate_again::<N>(&signed_in.key).await.map_err(ApiError::from);
     let caller: Caller<N> = limits::settle(request, false, checked, Caller::credential_id)?;
+    let caller = caller.coming_from(origin(request));
     let query = Query::of(request);
     let environments = vault.open_environments(&caller).await?;
     let named = query.filter("environment")?.or(environments.first().map(Environment::as_str));
