@@ -3,6 +3,7 @@
 mod bases;
 mod chains;
 mod failing;
+mod following;
 mod opening;
 pub(super) mod trap;
 mod upkeep;
