@@ -117,6 +117,7 @@ async fn serve(
         request_rate: RequestRate::new(limits.requests_per_second, limits.burst),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
         allowed_origins: start.config.cors.allowed_origins.clone(),
+        store: Some(engine.clone()),
         console: Lifetimes { idle: start.config.console.idle, lifetime: start.config.console.lifetime },
     };
     let mut server =

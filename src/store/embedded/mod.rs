@@ -47,6 +47,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 pub use create::{Creation, Presence};
+pub use disk::DiskUse;
 pub use error::OpenError;
 pub use stats::Stats;
 
@@ -194,6 +195,14 @@ impl Embedded {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.counters.read(self.shared.applied())
+    }
+
+    /// How much of the disk the store's files take, and how much is free. Looks at each file.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn disk_use(&self) -> io::Result<DiskUse> {
+        disk::used(&self.shared.dir)
     }
 
     /// Commits what was queued, then closes the store, so that the next start has nothing to replay.
