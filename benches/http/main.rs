@@ -1,6 +1,6 @@
 //! Measures the whole server over loopback HTTP, against bounds that are ratios within one run.
 //!
-//! `cargo bench --bench http` runs everything; `-- resolve set single run growth start memory size` selects
+//! `cargo bench --bench http` runs everything; `-- resolve set single run growth pages start memory size` selects
 //! parts, and `-- --check` makes a missed bound an error. `docs/benchmarks.md` says what is measured how.
 
 // The figures are what this program is for.
@@ -10,6 +10,7 @@ mod cpu;
 mod disk;
 mod growth;
 mod load;
+mod pages;
 mod report;
 mod rounds;
 mod running;
@@ -26,7 +27,7 @@ use workload::{Layout, Loaded};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const PARTS: [&str; 8] = ["resolve", "set", "single", "run", "growth", "start", "memory", "size"];
+const PARTS: [&str; 9] = ["resolve", "set", "single", "run", "growth", "pages", "start", "memory", "size"];
 
 /// 10,000 values.
 const MAIN: Layout = Layout { definitions: 10, subjects: 1_000 };
@@ -93,7 +94,7 @@ fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
     if wanted("run") {
         running::run(report)?;
     }
-    if wanted("growth") || wanted("start") || wanted("memory") {
+    if wanted("growth") || wanted("pages") || wanted("start") || wanted("memory") {
         let small = if wanted("growth") { Some(Loaded::new(Store::new()?, SMALL)?) } else { None };
         let large = Loaded::new(Store::new()?, LARGE)?;
         report.note(&large.told());
@@ -101,6 +102,9 @@ fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
             growth::growth(small, &large, report)?;
         }
         drop(small);
+        if wanted("pages") {
+            pages::pages(&large, report)?;
+        }
         if wanted("start") || wanted("memory") {
             starting::large(large, wanted("start"), wanted("memory"), report)?;
         }
