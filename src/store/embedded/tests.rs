@@ -1,6 +1,7 @@
 //! The engine as a whole: what survives what.
 
 mod bases;
+mod damage;
 mod failing;
 mod opening;
 pub(super) mod trap;
