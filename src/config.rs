@@ -261,15 +261,6 @@ impl Config {
     pub fn is_plaintext_beyond(&self, address: &SocketAddr) -> bool {
         self.server.tls.is_none() && is_beyond(address)
     }
-
-    /// The keys that were set to something other than their default and that this release does not act on.
-    pub fn without_effect(&self) -> Vec<&'static str> {
-        let default = Self::default();
-        [("audit.keep_days", self.audit.keep_days != default.audit.keep_days)]
-            .into_iter()
-            .filter_map(|(key, changed)| changed.then_some(key))
-            .collect()
-    }
 }
 
 fn is_beyond(address: &SocketAddr) -> bool {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
+use crate::cli::operator::this_user;
 use crate::cli::output;
 use crate::cli::starting::Start;
 use crate::control::KeyText;
@@ -64,7 +65,7 @@ pub(super) async fn create_default(start: &Start) -> Result<(Opened, Made), Fail
 
 impl Made {
     async fn make(vault: &Vault, name: OrgName) -> Result<Made, vault::Error> {
-        let org = vault.create_org(name).await?;
+        let org = vault.create_org(this_user(), name).await?;
         let mut api_keys = BTreeMap::new();
         for environment in &org.environments {
             let new = NewApiKey {
@@ -73,7 +74,7 @@ impl Made {
                 name: "made with the store".into(),
                 lifetime: None,
             };
-            let (_, secret) = vault.create_api_key(&org, new).await?;
+            let (_, secret) = vault.create_api_key(this_user(), &org, new).await?;
             api_keys.insert(environment.to_string(), KeyText::from(&secret));
         }
         Ok(Made { org_id: org.id.to_string(), api_keys })

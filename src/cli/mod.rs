@@ -1,5 +1,6 @@
 //! The command line: one file a command. The only place that prints.
 
+mod audit;
 mod client;
 mod failure;
 mod hardening;
@@ -74,6 +75,9 @@ enum StoreCommand {
     /// Environments of an organization
     #[command(subcommand)]
     Environments(operator::Environments),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
 }
 
 /// Runs the command that the process was started with.
@@ -125,6 +129,7 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         StoreCommand::Keys(keys) => operator::run(&start, keys.asked()),
         StoreCommand::Orgs(orgs) => operator::run(&start, orgs.asked()),
         StoreCommand::Environments(environments) => operator::run(&start, environments.asked()),
+        StoreCommand::Audit(command) => audit::run(&start, command),
     }
 }
 

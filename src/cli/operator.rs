@@ -1,6 +1,7 @@
 //! `coffer keys`, `orgs`, `environments`: commands that run here on a free store, and in the server that
 //! holds it otherwise.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -12,8 +13,8 @@ use crate::cli::starting::Start;
 use crate::config::parse_duration;
 use crate::control::{self, Command, NewKey, Outcome, Unreachable};
 use crate::http;
-use crate::model::{Environment, OrgName, Permission, Reach};
-use crate::vault::OpeningError;
+use crate::model::{Environment, Operator, OrgName, Permission, Reach};
+use crate::vault::{OpeningError, Vault};
 
 /// `coffer keys`
 #[derive(Subcommand)]
@@ -162,6 +163,41 @@ impl Environments {
     }
 }
 
+/// The store, wherever it is: held by a server that is asked, or opened here.
+pub(super) enum Operated<'a> {
+    Held(&'a Path),
+    Open(&'a Vault),
+}
+
+impl Operated<'_> {
+    /// Does something that takes several commands.
+    pub(super) fn with<T>(
+        start: &Start,
+        work: impl FnOnce(&Operated<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match control::ask(start.dir(), &Command::OrgsList) {
+            Err(Unreachable::Silent(_)) => {}
+            Err(error) => return Err(Failure::Failed(error.to_string())),
+            Ok(_) => return work(&Operated::Held(start.dir())),
+        }
+        let opened = http::block_on(start.open())?;
+        let done = work(&Operated::Open(&opened.vault));
+        opened.engine.close().map_err(OpeningError::from)?;
+        done
+    }
+
+    /// Has a command carried out.
+    pub(super) fn ask(&self, command: Command) -> Result<Outcome, Failure> {
+        match self {
+            Operated::Held(dir) => match control::ask(dir, &command) {
+                Ok(answer) => Ok(answer?),
+                Err(error) => Err(Failure::Failed(error.to_string())),
+            },
+            Operated::Open(vault) => Ok(http::block_on(control::execute(vault, this_user(), command))?),
+        }
+    }
+}
+
 pub(super) fn run(start: &Start, asked: Asked) -> Result<(), Failure> {
     let outcome = match control::ask(start.dir(), &asked.command) {
         Ok(answer) => answer?,
@@ -175,10 +211,15 @@ pub(super) fn run(start: &Start, asked: Asked) -> Result<(), Failure> {
 fn here(start: &Start, command: Command) -> Result<Outcome, Failure> {
     http::block_on(async {
         let opened = start.open().await?;
-        let outcome = control::execute(&opened.vault, command).await;
+        let outcome = control::execute(&opened.vault, this_user(), command).await;
         opened.engine.close().map_err(OpeningError::from)?;
         Ok(outcome?)
     })
+}
+
+/// Who runs this process.
+pub(super) fn this_user() -> Operator {
+    Operator { uid: nix::unistd::getuid().as_raw() }
 }
 
 /// What to do about a key that was made and not seen.
@@ -228,5 +269,7 @@ fn write(outcome: &Outcome, json: bool) -> Result<(), Failure> {
                 .collect();
             say_table(["ORGANIZATION", "NAME", "ENVIRONMENT"], &cells)
         }
+        // Asked for in pieces, by another command.
+        Outcome::Audit(_) => Ok(()),
     }
 }

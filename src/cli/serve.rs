@@ -39,9 +39,6 @@ pub(super) fn run(start: Start, hardened: &Hardened) -> Result<(), Failure> {
     if let Some(tls) = &tls {
         warn_of_exposed_key(tls);
     }
-    for key in start.config.without_effect() {
-        tracing::warn!(key, "this release does not act on this setting yet");
-    }
     http::block_on(serve(start, hardened, listener, tls))
 }
 

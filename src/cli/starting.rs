@@ -1,6 +1,7 @@
 //! What every command on the store starts from: the configuration, and the way to the store.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::cli::failure::Failure;
 use crate::config::{Config, Overrides};
@@ -41,6 +42,7 @@ impl Start {
             keep_versions: self.config.history.keep_versions,
             session_lifetime: self.config.sessions.ttl,
             refresh_lifetime: self.config.sessions.refresh_ttl,
+            audit_lifetime: Duration::from_secs(u64::from(self.config.audit.keep_days) * 24 * 60 * 60),
         }
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::model::{Environment, Id, Org, OrgName, Permission, Permissions, Reach};
+use crate::control::audit::{self, AuditAnswer, AuditCommand};
+use crate::model::{Environment, Id, Operator, Org, OrgName, Permission, Permissions, Reach};
 use crate::vault::{ApiKeySecret, Error, ListedApiKey, NewApiKey, Vault};
 
 /// A command, as it travels. Its texts were valid where it was written; they are parsed again where it runs.
@@ -54,6 +55,8 @@ pub enum Command {
         /// The organization; every one where absent.
         org: Option<String>,
     },
+    /// A question about the audit trail.
+    Audit(AuditCommand),
 }
 
 /// What a command brought about.
@@ -74,6 +77,8 @@ pub enum Outcome {
     EnvironmentAdded(EnvironmentRow),
     /// The environments that there are.
     Environments(Vec<EnvironmentRow>),
+    /// An answer about the audit trail.
+    Audit(AuditAnswer),
 }
 
 /// An API key that was made, shown this once. It cannot be printed by accident.
@@ -177,11 +182,11 @@ impl<E: Into<Error>> From<E> for Refusal {
     }
 }
 
-/// Carries out a command.
+/// Carries out a command of the operator's.
 ///
 /// # Errors
 /// Where the command is wrong, or the vault refuses.
-pub async fn execute(vault: &Vault, command: Command) -> Result<Outcome, Refusal> {
+pub async fn execute(vault: &Vault, operator: Operator, command: Command) -> Result<Outcome, Refusal> {
     match command {
         Command::KeysCreate { org, environment, permissions, name, expires_in } => {
             let org = one_org(vault, org.as_deref()).await?;
@@ -192,7 +197,7 @@ pub async fn execute(vault: &Vault, command: Command) -> Result<Outcome, Refusal
                 name,
                 lifetime: expires_in.map(Duration::from_secs),
             };
-            let (key, secret) = vault.create_api_key(&org, new).await?;
+            let (key, secret) = vault.create_api_key(operator, &org, new).await?;
             Ok(Outcome::Key(NewKey { id: key.id.to_string(), key: KeyText::from(&secret) }))
         }
         Command::KeysList { org } => {
@@ -202,15 +207,15 @@ pub async fn execute(vault: &Vault, command: Command) -> Result<Outcome, Refusal
             }
             Ok(Outcome::Keys(rows))
         }
-        Command::KeysRevoke { id } => revoke(vault, &id).await,
+        Command::KeysRevoke { id } => revoke(vault, operator, &id).await,
         Command::OrgsCreate { name } => {
-            Ok(Outcome::Org(OrgRow::from(&vault.create_org(name.parse::<OrgName>()?).await?)))
+            Ok(Outcome::Org(OrgRow::from(&vault.create_org(operator, name.parse::<OrgName>()?).await?)))
         }
         Command::OrgsList => Ok(Outcome::Orgs(vault.orgs().await?.iter().map(OrgRow::from).collect())),
         Command::EnvironmentsAdd { org, name } => {
             let org = one_org(vault, org.as_deref()).await?;
             let environment = name.parse::<Environment>()?;
-            let org = vault.add_environment(org.id, &environment).await?;
+            let org = vault.add_environment(operator, org.id, &environment).await?;
             Ok(Outcome::EnvironmentAdded(EnvironmentRow::new(&org, &environment)))
         }
         Command::EnvironmentsList { org } => {
@@ -220,17 +225,18 @@ pub async fn execute(vault: &Vault, command: Command) -> Result<Outcome, Refusal
             }
             Ok(Outcome::Environments(rows))
         }
+        Command::Audit(command) => audit::execute(vault, command).await,
     }
 }
 
 /// A key's id is enough to name it, whichever organization's it is.
-async fn revoke(vault: &Vault, id: &str) -> Result<Outcome, Refusal> {
+async fn revoke(vault: &Vault, operator: Operator, id: &str) -> Result<Outcome, Refusal> {
     let Ok(id) = id.parse::<Id>() else {
         // Not repeated: it may be the key itself.
         return Err(failed("a key is named by its id, 24 hex digits: `coffer keys list` shows it".into()));
     };
     for org in vault.orgs().await? {
-        match vault.revoke_api_key(org.id, id).await {
+        match vault.revoke_api_key(operator, org.id, id).await {
             Ok(()) => return Ok(Outcome::KeyRevoked),
             Err(Error::NotFound(_)) => {}
             Err(error) => return Err(error.into()),

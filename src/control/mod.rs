@@ -4,11 +4,13 @@
 //! holder's socket and runs there. Whoever may write the store's files may command it, and nobody else: the
 //! socket lies among those files, and no credential is needed.
 
+mod audit;
 mod client;
 mod command;
 mod server;
 mod socket;
 
+pub use audit::{AuditAnswer, AuditCommand};
 pub use client::{Unreachable, ask};
 pub use command::{Command, EnvironmentRow, KeyRow, KeyText, NewKey, OrgRow, Outcome, Refusal, execute};
 pub use server::{Listener, Server};

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::control::command::{Command, Refusal, execute};
 use crate::control::socket::SocketPath;
+use crate::model::Operator;
 use crate::vault::Vault;
 
 /// How long a client may take to say what it wants.
@@ -107,6 +108,8 @@ impl Drop for Listener {
 }
 
 async fn answer(stream: UnixStream, vault: &Vault, mut stopping: watch::Receiver<()>) -> io::Result<()> {
+    // Whoever could connect may write the store's files; the trail says who it was.
+    let operator = Operator { uid: stream.peer_cred()?.uid() };
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut read = BufReader::new(read.take(MAX_COMMAND_BYTES));
@@ -117,7 +120,7 @@ async fn answer(stream: UnixStream, vault: &Vault, mut stopping: watch::Receiver
         _ = stopping.changed() => return Ok(()),
     };
     let result = match serde_json::from_str::<Command>(&line) {
-        Ok(command) => execute(vault, command).await,
+        Ok(command) => execute(vault, operator, command).await,
         Err(_) => Err(Refusal {
             usage: false,
             message: "the running server does not know this command: is it of another release?".into(),

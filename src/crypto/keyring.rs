@@ -12,6 +12,8 @@
 
 mod file;
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use self::file::KeyringFile;
@@ -47,7 +49,7 @@ pub struct Keyring {
     session_tokens: MacKey,
     refresh_tokens: MacKey,
     entity_tags: MacKey,
-    audit: MacKey,
+    audit: Arc<MacKey>,
     data_key_wrap: SecretKey,
 }
 
@@ -91,7 +93,7 @@ impl Keyring {
             session_tokens: MacKey::new(&derive(label::SESSION_TOKENS)),
             refresh_tokens: MacKey::new(&derive(label::REFRESH_TOKENS)),
             entity_tags: MacKey::new(&derive(label::ENTITY_TAGS)),
-            audit: MacKey::new(&derive(label::AUDIT)),
+            audit: Arc::new(MacKey::new(&derive(label::AUDIT))),
             data_key_wrap: derive(label::DATA_KEY_WRAP),
         }
     }
@@ -122,7 +124,7 @@ impl Keyring {
     }
 
     /// The key that chains the audit trail.
-    pub fn audit(&self) -> &MacKey {
+    pub fn audit(&self) -> &Arc<MacKey> {
         &self.audit
     }
 

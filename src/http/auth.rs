@@ -4,14 +4,16 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, ResponseError};
 use zeroize::Zeroizing;
 
 use crate::http::body::Fields;
 use crate::http::error::{ApiError, Code};
 use crate::http::limits;
+use crate::http::origin::origin;
 use crate::http::query::Query;
 use crate::vault::{
     self, Caller, CallerIn, NamedEnvironment, Need, Precondition, SubjectIds, Tags, Vault, need,
@@ -87,17 +89,35 @@ async fn authenticate<N: Need>(request: &HttpRequest, query: &Query) -> Result<C
     let by_token =
         N::OF_KEYS.is_none() || (headers.contains_key(AUTHORIZATION) && !headers.contains_key(API_KEY));
     if by_token {
-        let caller = limits::settle(
-            request,
-            headers.contains_key(AUTHORIZATION),
-            check_token(request).await,
-            Caller::credential_id,
-        )?;
+        let checked = check_token(request).await;
+        let is_shown = headers.contains_key(AUTHORIZATION);
+        if is_shown && is_refused(&checked) {
+            note_refusal(request, vault::ShownCredential::SessionToken(bearer_token(headers))).await?;
+        }
+        let caller = limits::settle(request, is_shown, checked, Caller::credential_id)?;
         // Whatever an endpoint makes of them: naming another account is refused before anything else.
         subject_ids(&caller, headers, query)?;
-        return Ok(caller);
+        return Ok(caller.coming_from(origin(request)));
     }
-    limits::settle(request, headers.contains_key(API_KEY), check_key(request).await, Caller::credential_id)
+    let checked = check_key(request).await;
+    let is_shown = headers.contains_key(API_KEY);
+    if is_shown && is_refused(&checked) {
+        let key = headers.get(API_KEY).and_then(|key| key.to_str().ok());
+        note_refusal(request, vault::ShownCredential::ApiKey(key)).await?;
+    }
+    let caller = limits::settle(request, is_shown, checked, Caller::credential_id)?;
+    Ok(caller.coming_from(origin(request)))
+}
+
+/// Whether a credential does not count.
+pub(super) fn is_refused<T>(checked: &Result<T, ApiError>) -> bool {
+    checked.as_ref().is_err_and(|error| error.status_code() == StatusCode::UNAUTHORIZED)
+}
+
+/// Has the audit trail remember a credential that was refused.
+async fn note_refusal(request: &HttpRequest, shown: vault::ShownCredential<'_>) -> Result<(), ApiError> {
+    vault(request)?.credential_refused(shown, origin(request)).await;
+    Ok(())
 }
 
 async fn check_token<N: Need>(request: &HttpRequest) -> Result<Caller<N>, ApiError> {

@@ -15,13 +15,14 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue}
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpResponse};
 
 use crate::http::browser;
 use crate::http::cors::Crossing;
 use crate::http::error::ApiError;
 use crate::http::limits;
 use crate::http::metrics::Metrics;
+use crate::http::origin::RequestId;
 use crate::http::quiet::Connection;
 use crate::http::routes::RoutePattern;
 use crate::http::traffic::Traffic;
@@ -41,6 +42,7 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     }
     let _asking = request.conn_data::<Rc<Connection>>().map(Connection::ask);
     let request_id = request_id(request.headers().get(REQUEST_ID));
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let method = request.method().clone();
     let (secure, crossing) = (request.app_config().secure(), Crossing::of(&request));
     let preflight = crossing.as_ref().and_then(|crossing| crossing.preflight(&request));

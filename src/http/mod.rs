@@ -4,6 +4,7 @@
 //! errors, `envelope` is what every response wears. This is the only place that says actix.
 
 mod admin_keys;
+mod audit;
 mod auth;
 mod body;
 mod browser;
@@ -19,6 +20,7 @@ mod history;
 mod limits;
 mod linked_accounts;
 mod metrics;
+mod origin;
 mod query;
 mod quiet;
 mod routes;

@@ -6,7 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::http::error::ApiError;
 use crate::http::{
-    admin_keys, context, definitions, docs, history, linked_accounts, service, session_tokens, values, watch,
+    admin_keys, audit, context, definitions, docs, history, linked_accounts, service, session_tokens, values,
+    watch,
 };
 
 /// What the paths of the public API begin with.
@@ -71,6 +72,7 @@ fn endpoints() -> Vec<Endpoint> {
             POST => admin_keys::create,
         }
         "/api/v2/public/admin/keys/{key_id}": "DELETE" => { DELETE => admin_keys::revoke }
+        "/api/v2/public/audit/audit-trails": "GET, HEAD" => { GET => audit::list }
         "/healthz": "GET, HEAD" => { GET => service::healthz }
         "/readyz": "GET, HEAD" => { GET => service::readyz }
         "/metrics": "GET, HEAD" => { GET => service::metrics }

@@ -5,12 +5,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::http::auth::{InEnvironment, subject_ids};
+use crate::http::auth::{InEnvironment, is_refused, subject_ids};
 use crate::http::body::Body;
 use crate::http::error::ApiError;
 use crate::http::limits;
+use crate::http::origin::origin;
 use crate::http::query::Query;
-use crate::vault::{IssuedTokens, Vault, need};
+use crate::vault::{IssuedTokens, ShownCredential, Vault, need};
 
 /// `POST /session-token`
 pub(super) async fn issue(
@@ -36,7 +37,11 @@ pub(super) async fn refresh(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let refresh_token = Zeroizing::new(body.fields().await?.required_text("refresh_token")?);
-    let refreshed = vault.refresh_tokens(&refresh_token).await.map_err(ApiError::from);
+    let origin = origin(&request);
+    let refreshed = vault.refresh_tokens(&refresh_token, &origin).await.map_err(ApiError::from);
+    if is_refused(&refreshed) {
+        vault.credential_refused(ShownCredential::RefreshToken(&refresh_token), origin).await;
+    }
     let tokens = limits::settle(&request, true, refreshed, |_| None)?;
     Ok(HttpResponse::Ok().json(TokensBody::from(&tokens)))
 }

@@ -43,12 +43,14 @@ async fn run(vault: Vault, limits: Data<Limits>, mut stopping: watch::Receiver<(
     for interval in 1_u64.. {
         let stops = tokio::time::timeout(INTERVAL, stopping.changed()).await.is_ok();
         limits.forget_idle();
+        let mut done = if stops { vault.write_all_refusals().await } else { vault.write_refusals().await };
         if !stops && interval % WRITING != 0 {
             continue;
         }
-        let mut done = vault.write_key_uses().await;
+        done = done.and(vault.write_key_uses().await);
         if !stops && interval % SWEEPING == WRITING {
             done = done.and(vault.sweep_sessions().await.map(drop));
+            done = done.and(vault.prune_audit().await.map(drop));
         }
         // A store that is full or has failed says so itself; here it would be the same line each minute.
         if let Err(error) = &done

@@ -105,6 +105,15 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// The environment, where it is one.
+    #[must_use]
+    pub fn environment(&self) -> Option<&Environment> {
+        match self {
+            Reach::One(environment) => Some(environment),
+            Reach::All => None,
+        }
+    }
+
     /// What keys of this reach begin with, so that people and scanners can tell them.
     #[must_use]
     pub fn key_prefix(&self) -> &'static str {

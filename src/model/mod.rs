@@ -22,7 +22,10 @@ pub use account::{Account, AccountId, WorkflowId};
 pub use actor::Actor;
 pub use address::Address;
 pub use api_key::{ApiKey, Permission, Permissions, Reach};
-pub use audit::{AuditEntry, AuditEvent};
+pub use audit::{
+    AuditActor, AuditCheckpoint, AuditEntry, AuditEvent, Entity, EntityId, EntityKind, Operator, Origin,
+    UserAgent,
+};
 pub use definition::{Definition, Description};
 pub use environment::Environment;
 pub use format::Format;

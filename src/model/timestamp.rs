@@ -1,9 +1,12 @@
 //! Points in time, to the millisecond.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use super::Invalid;
 
 /// The longest time that anything may be set to live, a century: beyond it lies a typing error, and
 /// arithmetic with times that could overflow.
@@ -51,10 +54,28 @@ impl Timestamp {
         Timestamp(self.0 - self.0.rem_euclid(60_000))
     }
 
+    /// The time `duration` earlier; `None` where that lies before 1970.
+    #[must_use]
+    pub fn before(self, duration: std::time::Duration) -> Option<Timestamp> {
+        let earlier = self.0.checked_sub(i64::try_from(duration.as_millis()).ok()?)?;
+        (earlier >= 0).then_some(Timestamp(earlier))
+    }
+
     /// The time `duration` later.
     #[must_use]
     pub fn after(self, duration: std::time::Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Invalid;
+
+    /// Reads RFC 3339, to the millisecond.
+    fn from_str(text: &str) -> Result<Timestamp, Invalid> {
+        let time = text.parse::<jiff::Timestamp>();
+        time.map(|time| Timestamp(time.as_millisecond()))
+            .map_err(|_| Invalid::new("time", "must be a time as in RFC 3339, such as 2026-06-16T13:09:26Z"))
     }
 }
 

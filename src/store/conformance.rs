@@ -1,7 +1,11 @@
 //! What every engine must do. One suite, run over each of them.
 
+mod chains;
+
 use std::future::Future;
 use std::sync::Arc;
+
+pub(in crate::store) use chains::*;
 
 use super::memory::Memory;
 use super::{Batch, Engine, Error, Revision, Tree, decode_counter};
@@ -40,6 +44,10 @@ macro_rules! conformance {
                 one_winner_for_each_revision,
                 concurrent_additions_all_count,
                 scans_see_no_batch_in_part,
+                appends_are_numbered_and_linked,
+                a_batch_that_is_refused_leaves_no_gap,
+                concurrent_appends_make_one_chain,
+                a_chain_goes_on_after_its_old_end_is_deleted,
             );
         }
     };

@@ -4,10 +4,14 @@
 //! and a key stays readable in a dump. A prefix ends with the separator, so no organization, environment or
 //! subject is inside another's range.
 
+mod audit;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 use crate::model::{AccountId, Address, Environment, Id, Name, Scope, Subject};
 use crate::store::Error;
+
+pub use audit::{audit_account, audit_chain, audit_checkpoint, audit_environment, audit_pruned};
 
 /// RFC 3986, section 2.3: what never needs encoding.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'~').remove(b'-');
@@ -222,12 +226,6 @@ pub fn parse_session(key: &[u8]) -> Result<(Id, Environment, AccountId), Error> 
 #[must_use]
 pub fn session_id(session: Id) -> Vec<u8> {
     Key::new().id(session).end()
-}
-
-/// The key of an entry in `audit`.
-#[must_use]
-pub fn audit_entry(org: Id, entry: Id) -> Vec<u8> {
-    Key::of(org).id(entry).end()
 }
 
 /// What all keys of one organization begin with, in every tree whose keys begin with the organization.

@@ -9,6 +9,7 @@ use std::ops::Bound;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::chain::{Head, Heads};
 use super::feed::Feed;
 use super::{
     Batch, BoxFuture, Engine, Error, Record, Requirement, Revision, Tree, Write, decode_counter,
@@ -149,6 +150,7 @@ impl State {
     #[allow(clippy::type_complexity)]
     fn changes(&self, batch: &Batch) -> Result<BTreeMap<(Tree, Vec<u8>), Option<Vec<u8>>>, Error> {
         let mut changes: BTreeMap<(Tree, Vec<u8>), Option<Vec<u8>>> = BTreeMap::new();
+        let mut heads = Heads::new();
         for write in batch.writes() {
             match write {
                 Write::Put(tree, key, value) => changes.insert((*tree, key.clone()), Some(value.clone())),
@@ -164,6 +166,13 @@ impl State {
                         .checked_add(*amount)
                         .ok_or_else(|| Error::Damaged("a counter has left its range".into()))?;
                     changes.insert(key, Some(encode_counter(total).to_vec()))
+                }
+                Write::Append(append) => {
+                    let head = |tree, range: &[u8]| Head::of(self.range(tree, range, None, 1).first());
+                    let mut linked = Vec::new();
+                    append.resolve(&mut heads, head, &mut linked)?;
+                    changes.extend(linked.into_iter().map(|new| ((new.tree, new.key), Some(new.value))));
+                    continue;
                 }
             };
         }

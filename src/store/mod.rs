@@ -4,6 +4,7 @@
 //! bytes are. A batch is data, not a closure, so that it can travel: to the embedded engine's journal
 //! today, and to a remote key-value store that knows compare-and-write.
 
+pub mod chain;
 pub mod embedded;
 pub mod feed;
 pub mod key;
@@ -18,6 +19,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
+
+use chain::Append;
 
 /// A boxed future: [`Engine`] is used as a trait object, so its futures cannot be named.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -57,7 +60,8 @@ pub enum Tree {
     Accounts = 12,
     /// Totals, kept by [`Batch::add`].
     Counters = 13,
-    /// `org/entry` → audit entry.
+    /// `chain/number` → audit entry with its tag, newest first; `view/number` → number in the chain; a chain's
+    /// checkpoint.
     Audit = 14,
     /// `org/env/account/session` → session.
     Sessions = 15,
@@ -164,7 +168,7 @@ pub enum Requirement {
 }
 
 /// One write of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Write {
     /// The key holds these bytes afterwards.
     Put(Tree, Vec<u8>, Vec<u8>),
@@ -173,15 +177,18 @@ pub enum Write {
     /// The counter under the key (absent: zero) is larger by this much afterwards. Unlike a put under a
     /// requirement, two additions never conflict.
     Add(Tree, Vec<u8>, i64),
+    /// The chain has this entry as its newest afterwards. Like additions, two appends never conflict.
+    Append(Append),
 }
 
 impl Write {
-    /// The key that changes, and whether something stands there afterwards.
+    /// The key that changes, or the chain, and whether something stands there afterwards.
     #[must_use]
     pub fn change(&self) -> (Tree, &[u8], bool) {
         match self {
             Write::Put(tree, key, _) | Write::Add(tree, key, _) => (*tree, key, true),
             Write::Delete(tree, key) => (*tree, key, false),
+            Write::Append(append) => (append.tree, &append.chain, true),
         }
     }
 }
@@ -189,7 +196,7 @@ impl Write {
 /// A change: requirements and writes across trees that stand or fall together.
 ///
 /// Writes apply in order, so a later write to the same key wins.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     requirements: Vec<Requirement>,
     writes: Vec<Write>,
@@ -261,6 +268,14 @@ impl Batch {
         let key = key.into();
         self.weight += key.len() + size_of::<i64>() + FRAMING;
         self.writes.push(Write::Add(tree, key, amount));
+        self
+    }
+
+    /// Appends to a chain. Its newest record must never be put or deleted by other means: engines remember it.
+    #[must_use]
+    pub fn append(mut self, append: Append) -> Batch {
+        self.weight += append.weight(FRAMING);
+        self.writes.push(Write::Append(append));
         self
     }
 

@@ -6,7 +6,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Account, ApiKey, AuditEntry, Definition, Id, Org, Session, Timestamp, Value};
+use crate::model::{
+    Account, ApiKey, AuditCheckpoint, AuditEntry, Definition, Id, Org, Session, Timestamp, Value,
+};
 use crate::store::Error;
 
 /// A noun that stands in the store.
@@ -34,6 +36,7 @@ stored! {
     Account, 1, "linked account";
     Session, 1, "session";
     AuditEntry, 1, "audit entry";
+    AuditCheckpoint, 1, "audit checkpoint";
     Id, 1, "id";
     Timestamp, 1, "time";
 }

@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use crate::model::{AccountId, Actor, Environment, Id, Org, Permission, Permissions, Reach, Scope};
+use crate::model::{AccountId, Actor, Environment, Id, Org, Origin, Permission, Permissions, Reach, Scope};
 use crate::store::{Tree, key};
 use crate::vault::{Error, Vault};
 
@@ -51,6 +51,8 @@ pub mod need {
         ManageOwn: Some(Permission::Manage), true;
         /// Making and revoking API keys.
         Admin: Some(Permission::Admin), false;
+        /// Reading the audit trail.
+        Audit: Some(Permission::Admin), true;
         /// Speaking of the session itself.
         Session: None, true;
     }
@@ -63,6 +65,9 @@ pub struct Caller<N> {
     actor: Actor,
     reach: Reach,
     credential: Credential,
+    /// What its API key is called.
+    name: String,
+    origin: Origin,
     need: PhantomData<fn() -> N>,
 }
 
@@ -99,8 +104,33 @@ impl<N: Need> Caller<N> {
             Credential::Session(..) if !N::TOKENS => {
                 Err(Error::Forbidden("a session token is not allowed to do this"))
             }
-            _ => Ok(Caller { org, actor, reach, credential, need: PhantomData }),
+            _ => {
+                let (name, origin) = (String::new(), Origin::default());
+                Ok(Caller { org, actor, reach, credential, name, origin, need: PhantomData })
+            }
         }
+    }
+
+    /// The same, whose API key is called so.
+    pub(super) fn called(self, name: String) -> Self {
+        Caller { name, ..self }
+    }
+
+    /// The same, whose request comes from there.
+    #[must_use]
+    pub fn coming_from(self, origin: Origin) -> Self {
+        Caller { origin, ..self }
+    }
+
+    /// What the caller's API key is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the caller's request comes from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The caller's organization: everything it sees is of this one.

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use crate::model::{Account, AccountId, Environment, Id, Session, Subject, Timestamp};
+use crate::model::{
+    Account, AccountId, AuditEvent, Entity, EntityKind, Environment, Id, Session, Subject, Timestamp,
+};
 use crate::store::{self, Batch, Tree, key, record};
+use crate::vault::audit::Act;
 use crate::vault::page::each_record;
 use crate::vault::set_value::unindex_value;
 use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, Need, Seen, SubjectIds, Vault, need};
@@ -75,6 +78,18 @@ pub(super) fn check_account_id(org: Id, account: &AccountId) -> Result<(), Error
     Ok(())
 }
 
+/// The act of something done to an account.
+pub(super) fn account_act<'a>(
+    event: AuditEvent,
+    environment: &'a Environment,
+    account_id: &'a AccountId,
+    id: Id,
+) -> Act<'a> {
+    Act::new(event, Entity::of(EntityKind::Account, id).named(account_id.as_str()))
+        .within(environment)
+        .concerning(Some(account_id))
+}
+
 /// Adds to `batch` all that a new account consists of. That there is none yet is for the caller to require.
 pub(super) fn index_new_account(
     batch: Batch,
@@ -104,7 +119,7 @@ impl Vault {
     ) -> Result<NamedAccount, Error> {
         at.caller().permit()?;
         let account_id = required_account(ids)?;
-        let (account, batch) = self.plan_new_account(at, &account_id, change)?;
+        let (account, batch) = self.plan_new_account(at, &account_id, change).await?;
         if self.commit(batch).await? {
             Ok(named(at, account_id, account))
         } else {
@@ -139,12 +154,15 @@ impl Vault {
                     let batch = batch
                         .require_version(Tree::Accounts, account_key.as_slice(), seen.revision)
                         .put(Tree::Accounts, account_key, record::encode(&changed)?);
+                    let event = AuditEvent::AccountUpdated;
+                    let act = account_act(event, at.environment(), &account_id, changed.id);
+                    let batch = self.record(batch, at.caller(), act).await?;
                     (changed, batch, false)
                 }
                 // It went after its session was read: a token registers nobody.
                 None if at.caller().own_account().is_some() => return Err(Error::InvalidToken),
                 None => {
-                    let (account, batch) = self.plan_new_account(at, &account_id, change)?;
+                    let (account, batch) = self.plan_new_account(at, &account_id, change).await?;
                     (account, batch, true)
                 }
             };
@@ -155,7 +173,7 @@ impl Vault {
         Err(store::Error::Busy.into())
     }
 
-    fn plan_new_account<N: Need>(
+    async fn plan_new_account<N: Need>(
         &self,
         at: &CallerIn<N>,
         account_id: &AccountId,
@@ -166,7 +184,8 @@ impl Vault {
         let account = change.applied_to(&Account::registered(self.0.ids.next(), Timestamp::now()))?;
         let batch = Batch::new().require_absent(Tree::Accounts, key::account(org, environment, account_id));
         let batch = index_new_account(batch, org, environment, account_id, &account)?;
-        Ok((account, batch))
+        let act = account_act(AuditEvent::AccountCreated, environment, account_id, account.id);
+        Ok((account, self.record(batch, at.caller(), act).await?))
     }
 
     /// An account (`None`: a text that is no id).
@@ -253,7 +272,9 @@ impl Vault {
         }
         let engine = self.0.engine.as_ref();
         let prefix = key::value_prefix(org, environment, &subject);
+        let mut count = 0;
         each_record(engine, Tree::Values, &prefix, |found| {
+            count += 1;
             let address = key::parse_value(&found.key)?;
             let counter = key::definition_values_counter(org, address.definition);
             // One that was set again has one more version, which would be left.
@@ -266,6 +287,8 @@ impl Vault {
             Ok(())
         })
         .await?;
+        let act = account_act(AuditEvent::AccountDeleted, environment, account_id, seen.noun.id);
+        batch = self.record(batch, at.caller(), act.counting(count)).await?;
         let mut sessions = Vec::new();
         let prefix = key::sessions_prefix(org, environment, account_id);
         each_record(engine, Tree::Sessions, &prefix, |found| {

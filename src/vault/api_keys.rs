@@ -10,9 +10,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::model::{Actor, ApiKey, Environment, Id, LONGEST_LIFETIME, Org, Permissions, Reach, Timestamp};
+use crate::model::{
+    Actor, ApiKey, AuditEvent, Entity, EntityKind, Environment, Id, LONGEST_LIFETIME, Operator, Org,
+    Permissions, Reach, Timestamp,
+};
 use crate::store::{Batch, Tree, key, record};
 use crate::vault::access::Credential;
+use crate::vault::audit::{Act, Author};
 use crate::vault::{Caller, Error, Need, Page, PageRequest, Vault, need};
 
 /// What a new key is to be.
@@ -71,15 +75,22 @@ impl Vault {
             return Err(Error::InvalidCredentials);
         }
         self.0.key_uses.note(found.org, found.id, now);
-        Caller::new(found.org, Actor::ApiKey(found.id), found.reach, Credential::ApiKey(found.permissions))
+        let ApiKey { org, id, reach, permissions, name, .. } = found;
+        Ok(Caller::new(org, Actor::ApiKey(id), reach, Credential::ApiKey(permissions))?.called(name))
     }
 
     /// Makes a key for the operator, who may make any.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] for an environment that the organization does not have, or a bad name.
-    pub async fn create_api_key(&self, org: &Org, new: NewApiKey) -> Result<(ApiKey, ApiKeySecret), Error> {
-        self.make_api_key(org, Actor::Operator, new, Batch::new()).await
+    pub async fn create_api_key(
+        &self,
+        operator: Operator,
+        org: &Org,
+        new: NewApiKey,
+    ) -> Result<(ApiKey, ApiKeySecret), Error> {
+        let author = Author::operator(Some(org.id), operator);
+        self.make_api_key(org, Actor::Operator, author, new, Batch::new()).await
     }
 
     /// Makes a key for a caller with `admin`, who can give no environment and no permission that it lacks.
@@ -102,7 +113,7 @@ impl Vault {
         let org = self.get::<Org>(Tree::Orgs, &key::org(caller.org())).await?;
         let org = org.ok_or(Error::NotFound("Organization"))?.noun;
         let batch = self.require_api_key(caller, Batch::new()).await?;
-        self.make_api_key(&org, caller.actor(), new, batch).await
+        self.make_api_key(&org, caller.actor(), caller.into(), new, batch).await
     }
 
     /// Requires in `batch` that the caller's API key, where it has one, was not revoked since the caller was
@@ -122,6 +133,7 @@ impl Vault {
         &self,
         org: &Org,
         actor: Actor,
+        author: Author,
         new: NewApiKey,
         batch: Batch,
     ) -> Result<(ApiKey, ApiKeySecret), Error> {
@@ -167,6 +179,7 @@ impl Vault {
             hash_key,
             record::encode(&made)?,
         );
+        let batch = self.record(batch, author, key_act(AuditEvent::ApiKeyCreated, &made)).await?;
         // The only requirement is that of the caller's own key.
         if self.commit(batch).await? { Ok((made, secret)) } else { Err(Error::InvalidCredentials) }
     }
@@ -206,8 +219,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn revoke_api_key(&self, org: Id, id: Id) -> Result<(), Error> {
-        self.end_api_key(org, id, |_| true).await
+    pub async fn revoke_api_key(&self, operator: Operator, org: Id, id: Id) -> Result<(), Error> {
+        self.end_api_key(Author::operator(Some(org), operator), org, id, |_| true).await
     }
 
     /// Ends a key for a caller with `admin`, among those that it sees.
@@ -217,10 +230,16 @@ impl Vault {
     pub async fn withdraw_api_key(&self, caller: &Caller<need::Admin>, id: Option<Id>) -> Result<(), Error> {
         caller.permit()?;
         let id = id.ok_or(NOT_FOUND)?;
-        self.end_api_key(caller.org(), id, |key| sees(caller, key)).await
+        self.end_api_key(caller.into(), caller.org(), id, |key| sees(caller, key)).await
     }
 
-    async fn end_api_key(&self, org: Id, id: Id, may: impl Fn(&ApiKey) -> bool) -> Result<(), Error> {
+    async fn end_api_key(
+        &self,
+        author: Author,
+        org: Id,
+        id: Id,
+        may: impl Fn(&ApiKey) -> bool,
+    ) -> Result<(), Error> {
         let id_key = key::api_key_id(org, id);
         let found = self.0.engine.get(Tree::ApiKeyIds, &id_key).await?.ok_or(NOT_FOUND)?;
         let seen = self.get::<ApiKey>(Tree::ApiKeys, &found.value).await?.ok_or(NOT_FOUND)?;
@@ -233,12 +252,23 @@ impl Vault {
             .delete(Tree::ApiKeyIds, id_key)
             .delete(Tree::ApiKeys, found.value)
             .freeing_space();
+        let batch = self.record(batch, author, key_act(AuditEvent::ApiKeyRevoked, &seen.noun)).await?;
         // A key record never changes, so a conflict means that another revocation was first.
         if self.commit(batch).await? { Ok(()) } else { Err(NOT_FOUND) }
     }
 }
 
 const NOT_FOUND: Error = Error::NotFound("API key");
+
+/// The act of something done to a key.
+fn key_act(event: AuditEvent, key: &ApiKey) -> Act<'_> {
+    let entity = Entity::of(EntityKind::ApiKey, key.id).named(key.name.as_str());
+    let act = Act::new(event, entity);
+    match key.reach.environment() {
+        Some(environment) => act.within(environment),
+        None => act,
+    }
+}
 
 fn sees(caller: &Caller<need::Admin>, key: &ApiKey) -> bool {
     match &key.reach {

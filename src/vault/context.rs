@@ -6,10 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::model::{
-    AccountId, AuditEvent, Content, Definition, Environment, Id, Name, Permission, Scope, Subject, Value,
-    WorkflowId,
+    AccountId, AuditEvent, Content, Definition, Entity, EntityKind, Environment, Id, Name, Permission, Scope,
+    Subject, Value, WorkflowId,
 };
 use crate::store::{Tree, key, record};
+use crate::vault::audit::Act;
 use crate::vault::page::{each_record, give_way};
 use crate::vault::{CallerIn, Error, FoundValue, ResolvedValue, SubjectIds, Vault, need};
 
@@ -193,16 +194,17 @@ impl Vault {
         at: &CallerIn<need::Read>,
         context: Context,
     ) -> Result<Vec<(ResolvedValue, Vec<Shadowed>)>, Error> {
-        let has_encrypted = context.has_encrypted();
-        if has_encrypted {
+        let encrypted = context.variables.values().filter(|variable| variable.found.is_encrypted()).count();
+        if encrypted > 0 {
             at.caller().require(Permission::Reveal)?;
         }
         let mut shown = Vec::with_capacity(context.variables.len());
         for variable in context.variables.into_values() {
             shown.push((self.revealed(variable.found)?, variable.shadowed));
         }
-        if has_encrypted {
-            self.record_reveal(at, AuditEvent::ContextRevealed, at.caller().org()).await?;
+        if encrypted > 0 {
+            let (account, workflow) = (context.account.as_ref(), context.workflow.as_ref());
+            self.record_reveal(at, context_act(at.environment(), account, workflow, encrypted)).await?;
         }
         Ok(shown)
     }
@@ -239,4 +241,19 @@ impl Vault {
         }
         URL_SAFE_NO_PAD.encode(&self.0.keyring.entity_tags().tag(&seen)[..16])
     }
+}
+
+/// The act of revealing so many encrypted values of a context at once. What it was done to is the most
+/// particular thing that the context names besides its account.
+pub(super) fn context_act<'a>(
+    environment: &Environment,
+    account: Option<&'a AccountId>,
+    workflow: Option<&WorkflowId>,
+    values: usize,
+) -> Act<'a> {
+    let entity = match workflow {
+        Some(workflow) => Entity::text(EntityKind::Workflow, workflow.as_str()),
+        None => Entity::text(EntityKind::Environment, environment.as_str()),
+    };
+    Act::new(AuditEvent::ValueRevealed, entity).concerning(account).counting(values as u64)
 }

@@ -1,7 +1,10 @@
 //! Definitions: changed and deleted, with their values in the same durable change.
 
-use crate::model::{Address, Content, Definition, Description, Format, Id, Name, Scope, Timestamp, Value};
+use crate::model::{
+    Address, AuditEvent, Content, Definition, Description, Format, Id, Name, Scope, Timestamp, Value,
+};
 use crate::store::{self, Batch, Tree, key, record};
+use crate::vault::definitions::definition_act;
 use crate::vault::page::SCAN_STEP;
 use crate::vault::set_value::unindex_value;
 use crate::vault::{Caller, Error, MAX_ATTEMPTS, Seen, Vault, need};
@@ -76,6 +79,8 @@ impl Vault {
             changed.updated_by = caller.actor();
             changed.updated_at = Timestamp::now();
             let batch = self.plan_patch(caller, &seen, &changed).await?;
+            let act = definition_act(AuditEvent::DefinitionUpdated, &changed);
+            let batch = self.record(batch, caller, act).await?;
             if self.commit(batch).await? {
                 return Ok(changed);
             }
@@ -218,7 +223,9 @@ impl Vault {
                 -1,
             ))
         });
-        Ok(batch.await?.delete(Tree::Counters, key::definition_values_counter(org, definition.id)))
+        let batch = batch.await?.delete(Tree::Counters, key::definition_values_counter(org, definition.id));
+        self.record(batch, caller, definition_act(AuditEvent::DefinitionDeleted, definition).counting(count))
+            .await
     }
 
     /// Lets `plan` add to `batch` what is to become of each value of a definition. The batch then requires

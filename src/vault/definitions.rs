@@ -1,7 +1,10 @@
 //! Definitions: made and read.
 
-use crate::model::{Actor, Definition, Description, Format, Id, Name, Scope, Timestamp};
+use crate::model::{
+    Actor, AuditEvent, Definition, Description, Entity, EntityKind, Format, Id, Name, Scope, Timestamp,
+};
 use crate::store::{Batch, Tree, key, record};
+use crate::vault::audit::Act;
 use crate::vault::{Caller, Error, Seen, Vault, need};
 
 /// What a new definition is to be.
@@ -36,6 +39,8 @@ impl Vault {
         caller.permit()?;
         let (scope, definition) = (new.scope, self.defined_by(caller.actor(), new));
         let batch = index_new_definition(Batch::new(), caller.org(), &definition)?;
+        let act = definition_act(AuditEvent::DefinitionCreated, &definition);
+        let batch = self.record(batch, caller, act).await?;
         if self.commit(batch).await? { Ok(definition) } else { Err(Error::DuplicateDefinition(scope)) }
     }
 
@@ -82,6 +87,11 @@ impl Vault {
     pub(super) async fn find_definition(&self, org: Id, id: Id) -> Result<Option<Seen<Definition>>, Error> {
         self.get(Tree::Definitions, &key::definition(org, id)).await
     }
+}
+
+/// The act of something done to a definition.
+pub(super) fn definition_act(event: AuditEvent, definition: &Definition) -> Act<'static> {
+    Act::new(event, Entity::of(EntityKind::Definition, definition.id).named(definition.name.as_str()))
 }
 
 /// Adds to `batch` all that a new definition consists of, and that none of its name is there.

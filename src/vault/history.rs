@@ -10,6 +10,7 @@ use crate::crypto::Plaintext;
 use crate::model::{Actor, Address, AuditEvent, Content, Definition, Id, Permission, Timestamp, Value};
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::page::give_way;
+use crate::vault::values::value_act;
 use crate::vault::{
     CallerIn, Error, FoundValue, MAX_ATTEMPTS, Page, PageRequest, Precondition, ResolvedValue, ShownContent,
     SubjectIds, Vault, need,
@@ -67,17 +68,18 @@ impl Vault {
         let (address, definition, versions) = self.find_versions(at, id, ids, page).await?;
         let Page { docs, total, .. } = versions;
         let mut revealed = Vec::with_capacity(docs.len());
-        let mut encrypted = None;
+        let (mut encrypted, mut of) = (0, None);
         for value in docs {
             let found = FoundValue { address: address.clone(), definition: definition.clone(), value };
             if found.is_encrypted() {
                 at.caller().require(Permission::Reveal)?;
-                encrypted = Some(found.value.id);
+                (encrypted, of) = (encrypted + 1, Some(found.value.id));
             }
             revealed.push(shown(found.value.updated_by, self.revealed(found)?));
         }
-        if let Some(value) = encrypted {
-            self.record_reveal(at, AuditEvent::ValueRevealed, value).await?;
+        if let Some(value) = of {
+            let act = value_act(AuditEvent::ValueRevealed, &address, value, &definition);
+            self.record_reveal(at, act.counting(encrypted)).await?;
         }
         Ok(page.of(revealed, total))
     }
@@ -137,6 +139,8 @@ impl Vault {
             precondition.check(Some(seen.noun.version))?;
             let batch = self.require_owner(at, &definition, &address).await?;
             let (batch, value) = self.plan_value(at, &definition.noun, &address, Some(seen), &text, batch)?;
+            let act = value_act(AuditEvent::ValueRolledBack, &address, value.id, &definition.noun);
+            let batch = self.record(batch, at.caller(), act).await?;
             if self.commit(batch).await? {
                 return Ok(FoundValue { address, definition: definition.noun, value });
             }

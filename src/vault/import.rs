@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::Plaintext;
 use crate::model::{
-    Address, Content, Definition, Description, Format, Id, Name, Permission, Scope, Subject, Value,
+    Address, AuditEvent, Content, Definition, Description, Format, Id, Name, Permission, Scope, Subject,
+    Value,
 };
 use crate::store::{self, Batch, Tree, key};
+use crate::vault::definitions::definition_act;
 use crate::vault::definitions::index_new_definition;
 use crate::vault::page::give_way;
+use crate::vault::values::value_act;
 use crate::vault::{CallerIn, Error, MAX_ATTEMPTS, NewDefinition, Seen, SubjectIds, Vault, gate_of, need};
 
 /// What to import.
@@ -135,6 +138,8 @@ impl Vault {
                 None => {
                     let made = self.defined_by(at.caller().actor(), made_by(import, name));
                     batch = index_new_definition(batch, org, &made)?;
+                    let act = definition_act(AuditEvent::DefinitionCreated, &made);
+                    batch = self.record(batch, at.caller(), act).await?;
                     imported.created.push(name.clone());
                     made
                 }
@@ -162,7 +167,11 @@ impl Vault {
                 }
                 seen => {
                     let is_new = seen.is_none();
-                    (batch, _) = self.plan_value(at, &definition, &address, seen, text, batch)?;
+                    let event = if is_new { AuditEvent::ValueSet } else { AuditEvent::ValueUpdated };
+                    let value;
+                    (batch, value) = self.plan_value(at, &definition, &address, seen, text, batch)?;
+                    let act = value_act(event, &address, value.id, &definition);
+                    batch = self.record(batch, at.caller(), act).await?;
                     if is_new { &mut imported.added } else { &mut imported.changed }
                 }
             };

@@ -108,10 +108,12 @@ mod tests {
 
     use super::*;
     use crate::crypto::{KdfParameters, Keyring, Passphrase};
-    use crate::model::{ApiKey, Org, Permissions, Reach};
+    use crate::model::{ApiKey, Operator, Org, Permissions, Reach};
     use crate::store::memory::Memory;
     use crate::store::{self, Engine};
     use crate::vault::{NewApiKey, Policy};
+
+    const OPERATOR: Operator = Operator { uid: 1000 };
 
     struct Bench {
         engine: Arc<Memory>,
@@ -123,7 +125,7 @@ mod tests {
         async fn new() -> Bench {
             let engine = Arc::new(Memory::new());
             let vault = open(engine.clone()).await;
-            let org = vault.create_org("acme".parse().unwrap()).await.unwrap();
+            let org = vault.create_org(OPERATOR, "acme".parse().unwrap()).await.unwrap();
             Bench { engine, vault, org }
         }
 
@@ -134,7 +136,7 @@ mod tests {
                 name: String::new(),
                 lifetime: None,
             };
-            let (key, secret) = self.vault.create_api_key(&self.org, new).await.unwrap();
+            let (key, secret) = self.vault.create_api_key(OPERATOR, &self.org, new).await.unwrap();
             self.vault.authenticate::<crate::vault::need::Read>(secret.expose()).await.unwrap();
             key
         }
@@ -220,7 +222,7 @@ mod tests {
                 Timestamp::now().after(std::time::Duration::from_secs(60)),
             );
             let planned = bench.vault.key_uses_batch(&bench.vault.0.key_uses.all()).await.unwrap();
-            bench.vault.revoke_api_key(key.org, key.id).await.unwrap();
+            bench.vault.revoke_api_key(OPERATOR, key.org, key.id).await.unwrap();
             assert_eq!(bench.engine.dump(Tree::ApiKeyUses).len(), 0);
             assert!(matches!(bench.engine.commit(planned).await, Err(store::Error::Conflict)));
             bench.vault.write_key_uses().await.unwrap();

@@ -7,6 +7,7 @@ mod access;
 mod account_lists;
 mod accounts;
 mod api_keys;
+mod audit;
 mod context;
 mod data_keys;
 mod definition_changes;
@@ -40,6 +41,10 @@ pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
 pub use accounts::{AccountChange, ChangedAccount, NamedAccount};
 pub use api_keys::{ApiKeySecret, ListedApiKey, NewApiKey};
+pub use audit::{
+    AUDIT_LINES, AuditFilter, AuditHead, AuditLinker, AuditOutline, AuditRecord, ExportCheck, ExportFault,
+    ShownCredential, VerifiedChain, VerifiedPart,
+};
 pub use context::{Context, Shadowed, Variable};
 pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;
@@ -48,7 +53,7 @@ pub use error::Error;
 pub use history::ValueVersion;
 pub use ids::SubjectIds;
 pub use import::{Import, Imported};
-pub use opening::{Contents, Opened, OpeningError, contents, create, open};
+pub use opening::{Contents, Opened, OpeningError, audit_linker, contents, create, open};
 pub use page::{Page, PageRequest};
 pub use precondition::{Precondition, Tags};
 pub use render::{MAX_TEMPLATE_BYTES, Reference, Rendered};
@@ -62,6 +67,7 @@ use crate::crypto::Keyring;
 use crate::model::{Id, IdGenerator};
 use crate::store::record::{self, Stored};
 use crate::store::{self, Batch, Engine, Revision, Tree};
+use audit::Refusals;
 use data_keys::DataKeys;
 use key_uses::KeyUses;
 
@@ -78,6 +84,8 @@ pub struct Policy {
     pub session_lifetime: Duration,
     /// How long a refresh token is valid.
     pub refresh_lifetime: Duration,
+    /// How long entries of the audit trail are kept.
+    pub audit_lifetime: Duration,
 }
 
 #[cfg(test)]
@@ -90,6 +98,7 @@ impl Policy {
             keep_versions: 10,
             session_lifetime: Duration::from_secs(24 * 60 * 60),
             refresh_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            audit_lifetime: Duration::from_secs(365 * 24 * 60 * 60),
         }
     }
 }
@@ -103,6 +112,8 @@ struct Inner {
     keyring: Keyring,
     data_keys: DataKeys,
     key_uses: KeyUses,
+    audit: Arc<AuditLinker>,
+    refusals: Refusals,
     ids: IdGenerator,
     policy: Policy,
     /// Held shared by whoever sets a value, exclusively by whoever changes a definition with all its values:
@@ -124,11 +135,14 @@ impl Vault {
     /// [`Error::Store`] where the store cannot be read or a data key in it does not unwrap.
     pub async fn open(engine: Arc<dyn Engine>, keyring: Keyring, policy: Policy) -> Result<Vault, Error> {
         let data_keys = DataKeys::load(engine.as_ref(), &keyring).await?;
+        let audit = Arc::new(AuditLinker::new(keyring.audit().clone()));
         Ok(Vault(Arc::new(Inner {
             engine,
             keyring,
             data_keys,
             key_uses: KeyUses::default(),
+            audit,
+            refusals: Refusals::default(),
             ids: IdGenerator::default(),
             policy,
             definition_gates: std::array::from_fn(|_| RwLock::new(())),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::crypto::{KdfError, KdfParameters, Keyring, KeyringError, Passphrase, WeakPassphrase};
 use crate::store::embedded::{self, Embedded, Presence};
 use crate::store::{Batch, Engine, Tree};
-use crate::vault::{self, Policy, Vault};
+use crate::vault::{self, AuditLinker, Policy, Vault};
 
 const KEYRING: &str = "keyring";
 /// In [`Tree::Meta`]: the format of the records.
@@ -152,6 +152,16 @@ pub async fn open(dir: &Path, passphrase: &Passphrase, policy: Policy) -> Result
     }
     let vault = Vault::open(engine.clone(), keyring, policy).await?;
     Ok(Opened { vault, engine })
+}
+
+/// What verifies exports of the audit trail of the store in `dir`, which may be held by another process.
+///
+/// # Errors
+/// As the variants of [`OpeningError`] say.
+pub fn audit_linker(dir: &Path, passphrase: &Passphrase) -> Result<AuditLinker, OpeningError> {
+    let path = dir.join(KEYRING);
+    let bytes = fs::read(&path).map_err(|cause| OpeningError::File { path, cause })?;
+    Ok(AuditLinker::new(Keyring::open(&bytes, passphrase)?.audit().clone()))
 }
 
 /// Written whole under another name, synced, renamed: a reader sees all of it or none.

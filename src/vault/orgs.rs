@@ -1,7 +1,8 @@
 //! Organizations and their environments: the operator's to make, over no HTTP endpoint.
 
-use crate::model::{Environment, Id, Org, OrgName, Timestamp};
+use crate::model::{AuditEvent, Entity, EntityKind, Environment, Id, Operator, Org, OrgName, Timestamp};
 use crate::store::{Batch, Tree, key, record};
+use crate::vault::audit::{Act, Author};
 use crate::vault::data_keys::DataKeys;
 use crate::vault::{Error, Vault};
 
@@ -10,7 +11,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] where the name is taken.
-    pub async fn create_org(&self, name: OrgName) -> Result<Org, Error> {
+    pub async fn create_org(&self, operator: Operator, name: OrgName) -> Result<Org, Error> {
         let id = self.0.ids.next();
         let data_key_id = self.0.ids.next();
         let (data_key, wrapped) = DataKeys::generate(&self.0.keyring, id, data_key_id);
@@ -27,6 +28,9 @@ impl Vault {
             .put(Tree::OrgNames, name_key, record::encode(&id)?)
             .put(Tree::Orgs, key::org(id), record::encode(&org)?)
             .put(Tree::DataKeys, key::data_key(id, data_key_id), wrapped);
+        let entity = Entity::of(EntityKind::Organization, id).named(org.name.as_str());
+        let act = Act::new(AuditEvent::OrganizationCreated, entity);
+        let batch = self.record(batch, Author::operator(None, operator), act).await?;
         if !self.commit(batch).await? {
             return Err(Error::InvalidRequest("an organization of this name exists".into()));
         }
@@ -61,7 +65,12 @@ impl Vault {
     /// # Errors
     /// [`Error::InvalidRequest`] where the organization has it; [`Error::NotFound`] for an unknown
     /// organization.
-    pub async fn add_environment(&self, org: Id, environment: &Environment) -> Result<Org, Error> {
+    pub async fn add_environment(
+        &self,
+        operator: Operator,
+        org: Id,
+        environment: &Environment,
+    ) -> Result<Org, Error> {
         let org_key = key::org(org);
         loop {
             let mut seen =
@@ -77,6 +86,9 @@ impl Vault {
                 org_key.as_slice(),
                 record::encode(&seen.noun)?,
             );
+            let entity = Entity::text(EntityKind::Environment, environment.as_str());
+            let act = Act::new(AuditEvent::EnvironmentCreated, entity).within(environment);
+            let batch = self.record(batch, Author::operator(Some(org), operator), act).await?;
             if self.commit(batch).await? {
                 return Ok(seen.noun);
             }

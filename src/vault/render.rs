@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::{Address, AuditEvent, Content, Id, Name, Permission, Scope, Value};
+use crate::model::{Address, Content, Id, Name, Permission, Scope, Value};
 use crate::store::{Batch, Tree, key};
+use crate::vault::context::context_act;
 use crate::vault::page::give_way;
 use crate::vault::{CallerIn, Error, FoundValue, ShownContent, SubjectIds, Vault, need};
 
@@ -133,8 +134,8 @@ impl Vault {
             let told = unresolved.iter().map(|text| text.chars().take(MAX_TOLD).collect()).collect();
             return Err(Error::UnresolvedReferences(told));
         }
-        let has_encrypted = known.values().any(FoundValue::is_encrypted);
-        if reveal && has_encrypted {
+        let encrypted = known.values().filter(|found| found.is_encrypted()).count();
+        if reveal && encrypted > 0 {
             at.caller().require(Permission::Reveal)?;
         }
         let mut shown = BTreeMap::new();
@@ -143,8 +144,10 @@ impl Vault {
             shown.insert(told, resolved.shown);
         }
         let text = fill(template, &placeholders, &shown)?;
-        if reveal && has_encrypted {
-            self.record_reveal(at, AuditEvent::ContextRevealed, at.caller().org()).await?;
+        if reveal && encrypted > 0 {
+            let (account, workflow) = (ids.account()?, ids.workflow()?);
+            let act = context_act(at.environment(), account.as_ref(), workflow.as_ref(), encrypted);
+            self.record_reveal(at, act).await?;
         }
         Ok(Rendered { text, references: order })
     }

@@ -105,7 +105,20 @@ pub(super) fn verify(key: &MacKey, token: &str, now: Timestamp) -> Result<Holder
     read(key, token, now.seconds()).ok_or(Error::InvalidToken)
 }
 
+/// Whom `token` is for, where it is ours, also where its time is over.
+pub(super) fn signed_by_us(key: &MacKey, token: &str) -> Option<Holder> {
+    claims(key, token)?.holder()
+}
+
 fn read(key: &MacKey, token: &str, now: i64) -> Option<Holder> {
+    let claims = claims(key, token)?;
+    if claims.exp <= now || claims.iat > now.saturating_add(LEEWAY) {
+        return None;
+    }
+    claims.holder()
+}
+
+fn claims(key: &MacKey, token: &str) -> Option<Claims> {
     if token.len() > MAX_BYTES {
         return None;
     }
@@ -114,18 +127,20 @@ fn read(key: &MacKey, token: &str, now: i64) -> Option<Holder> {
     if !key.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(tag).ok()?) {
         return None;
     }
-    let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
-    if claims.exp <= now || claims.iat > now.saturating_add(LEEWAY) {
-        return None;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+}
+
+impl Claims {
+    fn holder(&self) -> Option<Holder> {
+        let (session, generation) = self.jti.split_once('.')?;
+        Some(Holder {
+            org: self.org_id.parse().ok()?,
+            environment: self.environment.parse().ok()?,
+            account: self.linked_account_id.parse().ok()?,
+            session: session.parse().ok()?,
+            generation: generation.parse().ok()?,
+        })
     }
-    let (session, generation) = claims.jti.split_once('.')?;
-    Some(Holder {
-        org: claims.org_id.parse().ok()?,
-        environment: claims.environment.parse().ok()?,
-        account: claims.linked_account_id.parse().ok()?,
-        session: session.parse().ok()?,
-        generation: generation.parse().ok()?,
-    })
 }
 
 /// The newest refresh token of `session`.

@@ -1,9 +1,12 @@
 //! Sessions: a linked account's front end is let in, stays in, and is put out.
 
-use crate::model::{AccountId, Actor, Environment, Id, Reach, Session, Timestamp};
+use crate::model::{
+    AccountId, Actor, AuditEvent, Entity, EntityKind, Environment, Id, Origin, Reach, Session, Timestamp,
+};
 use crate::store::{self, Batch, Tree, key, record};
 use crate::vault::access::Credential;
 use crate::vault::accounts::no_such_account;
+use crate::vault::audit::{Act, Author};
 use crate::vault::page::{SCAN_STEP, each_record};
 use crate::vault::session_tokens::{self, SessionToken};
 use crate::vault::{Caller, CallerIn, Error, MAX_ATTEMPTS, Need, Seen, SubjectIds, Vault, need};
@@ -125,6 +128,8 @@ impl Vault {
                 .put(Tree::SessionIds, key::session_id(session.id), session_key.as_slice())
                 .put(Tree::Sessions, session_key, record::encode(&session)?)
                 .add(Tree::Counters, counter_key.as_slice(), 1);
+            let act = session_act(AuditEvent::SessionCreated, environment, &account_id, session.id);
+            let batch = self.record(batch, at.caller(), act).await?;
             if self.commit(batch).await? {
                 return Ok(self.tokens(org, environment, &account_id, &session, now));
             }
@@ -137,7 +142,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::InvalidToken`].
-    pub async fn refresh_tokens(&self, refresh_token: &str) -> Result<IssuedTokens, Error> {
+    pub async fn refresh_tokens(&self, refresh_token: &str, origin: &Origin) -> Result<IssuedTokens, Error> {
         let read = session_tokens::read_refresh_token(self.0.keyring.refresh_tokens(), refresh_token);
         let (id, generation) = read.ok_or(Error::InvalidToken)?;
         for _ in 0..MAX_ATTEMPTS {
@@ -148,7 +153,10 @@ impl Vault {
             let (org, environment, account_id) = key::parse_session(&session_key)?;
             let now = Timestamp::now();
             let batch = Batch::new().require_version(Tree::Sessions, session_key.as_slice(), seen.revision);
+            let author = Author::holder(org, seen.noun.account, account_id.clone(), origin.clone());
             if generation < seen.noun.generation {
+                let act = session_act(AuditEvent::SessionReused, &environment, &account_id, id);
+                let batch = self.record(batch, author, act).await?;
                 let batch = end_session(batch, org, &environment, &account_id, id).freeing_space();
                 if self.commit(batch).await? {
                     return Err(Error::InvalidToken);
@@ -160,6 +168,8 @@ impl Vault {
             }
             let next = seen.noun.generation.checked_add(1).ok_or(Error::InvalidToken)?;
             let session = self.renewed(Session { generation: next, ..seen.noun }, now);
+            let act = session_act(AuditEvent::SessionRefreshed, &environment, &account_id, id);
+            let batch = self.record(batch, author, act).await?;
             if self.commit(batch.put(Tree::Sessions, session_key, record::encode(&session)?)).await? {
                 return Ok(self.tokens(org, &environment, &account_id, &session, now));
             }
@@ -183,6 +193,8 @@ impl Vault {
             let seen = seen.ok_or(Error::InvalidToken)?;
             let batch = Batch::new().require_version(Tree::Sessions, session_key.as_slice(), seen.revision);
             let batch = end_session(batch, org, environment, account, session).freeing_space();
+            let act = session_act(AuditEvent::SessionRevoked, environment, account, session);
+            let batch = self.record(batch, at.caller(), act).await?;
             if self.commit(batch).await? {
                 return Ok(());
             }
@@ -263,6 +275,16 @@ impl Vault {
             refresh_expires_in: left(session.refresh_expires_at),
         }
     }
+}
+
+/// The act of something done to a session.
+fn session_act<'a>(
+    event: AuditEvent,
+    environment: &'a Environment,
+    account: &'a AccountId,
+    session: Id,
+) -> Act<'a> {
+    Act::new(event, Entity::of(EntityKind::Session, session)).within(environment).concerning(Some(account))
 }
 
 fn end_session(batch: Batch, org: Id, environment: &Environment, account: &AccountId, session: Id) -> Batch {

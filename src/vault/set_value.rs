@@ -1,10 +1,11 @@
 //! Setting a value: the one write that everything else is there for.
 
 use crate::crypto::Plaintext;
-use crate::model::{Account, AccountId, Address, Content, Definition, Id, Timestamp, Value};
+use crate::model::{Account, AccountId, Address, AuditEvent, Content, Definition, Id, Timestamp, Value};
 use crate::store::{self, Batch, Tree, key, record};
-use crate::vault::accounts::{check_account_id, index_new_account, no_such_account};
+use crate::vault::accounts::{account_act, check_account_id, index_new_account, no_such_account};
 use crate::vault::history::forget_versions;
+use crate::vault::values::value_act;
 use crate::vault::{
     CallerIn, Error, FoundValue, MAX_ATTEMPTS, Need, Precondition, Seen, SubjectIds, Vault, need,
 };
@@ -80,7 +81,10 @@ impl Vault {
         let batch = self.require_owner(at, definition, address).await?;
         let seen = self.get::<Value>(Tree::Values, &key::value(address)).await?;
         request.precondition.check(seen.as_ref().map(|seen| seen.noun.version))?;
+        let event = if seen.is_none() { AuditEvent::ValueSet } else { AuditEvent::ValueUpdated };
         let (batch, value) = self.plan_value(at, &definition.noun, address, seen, &request.value, batch)?;
+        let act = value_act(event, address, value.id, &definition.noun);
+        let batch = self.record(batch, at.caller(), act).await?;
         Ok(self.commit(batch).await?.then_some(value))
     }
 
@@ -174,7 +178,9 @@ impl Vault {
         check_account_id(org, account)?;
         let registered = Account::registered(self.0.ids.next(), Timestamp::now());
         let batch = batch.require_absent(Tree::Accounts, account_key);
-        index_new_account(batch, org, environment, account, &registered)
+        let batch = index_new_account(batch, org, environment, account, &registered)?;
+        let act = account_act(AuditEvent::AccountCreated, environment, account, registered.id);
+        self.record(batch, at.caller(), act).await
     }
 }
 

@@ -2,10 +2,11 @@
 
 use crate::crypto::Plaintext;
 use crate::model::{
-    Address, AuditEntry, AuditEvent, Content, Definition, Id, Name, Permission, Scope, Subject, Timestamp,
-    Value,
+    Address, AuditEvent, Content, Definition, Entity, EntityKind, Id, Name, Permission, Scope, Subject,
+    Timestamp, Value,
 };
 use crate::store::{self, Batch, Tree, key, record};
+use crate::vault::audit::Act;
 use crate::vault::set_value::unindex_value;
 use crate::vault::{
     CallerIn, Error, MAX_ATTEMPTS, Need, Page, PageRequest, Precondition, Seen, SubjectIds, Vault, need,
@@ -136,7 +137,9 @@ impl Vault {
         }
         at.caller().require(Permission::Reveal)?;
         let revealed = self.revealed(found)?;
-        self.record_reveal(at, AuditEvent::ValueRevealed, revealed.id).await?;
+        let ResolvedValue { address, definition, .. } = &revealed;
+        let act = value_act(AuditEvent::ValueRevealed, address, revealed.id, definition);
+        self.record_reveal(at, act).await?;
         Ok(revealed)
     }
 
@@ -163,24 +166,10 @@ impl Vault {
     }
 
     /// Writes the audit entry of a reveal, which must be durable before the plaintext is handed out.
-    pub(super) async fn record_reveal(
-        &self,
-        at: &CallerIn<need::Read>,
-        event: AuditEvent,
-        entity: Id,
-    ) -> Result<(), Error> {
-        let entry = AuditEntry {
-            id: self.0.ids.next(),
-            event,
-            actor: at.caller().actor(),
-            entity,
-            environment: at.environment().clone(),
-            created_at: Timestamp::now(),
-        };
-        let entry_key = key::audit_entry(at.caller().org(), entry.id);
+    pub(super) async fn record_reveal(&self, at: &CallerIn<need::Read>, act: Act<'_>) -> Result<(), Error> {
         // A body may arrive long after the key was looked at.
         let batch = self.require_api_key(at.caller(), Batch::new()).await?;
-        let batch = batch.put(Tree::Audit, entry_key, record::encode(&entry)?);
+        let batch = self.record(batch, at.caller(), act.within(at.environment())).await?;
         if self.commit(batch).await? { Ok(()) } else { Err(Error::InvalidCredentials) }
     }
 
@@ -289,7 +278,9 @@ impl Vault {
                 .add(Tree::Counters, key::values_counter(org, &address.environment, &address.subject), -1)
                 .add(Tree::Counters, key::definition_values_counter(org, address.definition), -1)
                 .freeing_space();
-            if self.commit(unindex_value(batch, &address, &seen.noun)).await? {
+            let batch = unindex_value(batch, &address, &seen.noun);
+            let act = value_act(AuditEvent::ValueDeleted, &address, seen.noun.id, &definition.noun);
+            if self.commit(self.record(batch, at.caller(), act).await?).await? {
                 return Ok(definition.noun.name);
             }
         }
@@ -318,4 +309,16 @@ impl Vault {
         let value = self.get::<Value>(Tree::Values, &key::value(address)).await?;
         Ok((definition.ok_or(VALUE_NOT_FOUND)?, value.ok_or(VALUE_NOT_FOUND)?))
     }
+}
+
+/// The act of something done to a value.
+pub(super) fn value_act<'a>(
+    event: AuditEvent,
+    address: &'a Address,
+    id: Id,
+    definition: &Definition,
+) -> Act<'a> {
+    Act::new(event, Entity::of(EntityKind::Value, id).named(definition.name.as_str()))
+        .within(&address.environment)
+        .concerning(address.subject.linked_account())
 }

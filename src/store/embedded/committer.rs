@@ -14,7 +14,11 @@ use super::queue::{Answer, Message, Submission, release};
 use super::quiet;
 use super::reached::Reached;
 use super::shared::Shared;
+use crate::store::chain::Heads;
 use crate::store::{Error, Revision};
+
+/// How many newest records are remembered; beyond that all are forgotten and looked for again.
+const MAX_HEADS: usize = 16_384;
 
 /// The committer.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Committer {
     disk: Disk,
     frame: FrameBuffer,
     last: Revision,
+    /// The newest records of chains, so that an append need not look for them.
+    heads: Heads,
     closing: bool,
 }
 
@@ -43,6 +49,7 @@ impl Committer {
             disk: Disk::new(shared.dir.clone()),
             last: shared.applied(),
             frame: FrameBuffer::default(),
+            heads: Heads::new(),
             closing: false,
             shared,
             queue,
@@ -127,13 +134,20 @@ impl Committer {
         let decision = group::decide(
             &index,
             self.last,
+            &self.heads,
             group
                 .iter()
                 .map(|submission| &submission.batch)
                 .map(|batch| if low && !batch.frees_space() { Err(Error::Full) } else { Ok(batch) }),
         );
         match self.write(&index, &decision.accepted) {
-            Ok(()) => decision.answers,
+            Ok(()) => {
+                if self.heads.len() + decision.heads.len() > MAX_HEADS {
+                    self.heads.clear();
+                }
+                self.heads.extend(decision.heads);
+                decision.answers
+            }
             Err(error) => withdraw(decision, &error),
         }
     }

@@ -3,9 +3,11 @@
 //! Batches of one group see each other in order, as if each had been committed alone.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use super::index::Index;
 use super::logged::{Bytes, Logged};
+use crate::store::chain::{Head, Heads, Linked};
 use crate::store::{self, Batch, Error, Requirement, Revision, Tree, Write};
 
 /// The decision on a group. It borrows the batches: no key or value is copied.
@@ -15,6 +17,8 @@ pub(super) struct Decision<'g> {
     pub(super) accepted: Vec<Accepted<'g>>,
     /// The answer to each batch, once the group is durable.
     pub(super) answers: Vec<Result<Revision, Error>>,
+    /// The newest records of the chains that grow.
+    pub(super) heads: Heads,
 }
 
 /// The writes of one accepted batch.
@@ -23,12 +27,21 @@ pub(super) struct Accepted<'g> {
     /// Its number.
     pub(super) revision: Revision,
     writes: Vec<Resolved<'g>>,
+    /// What was appended to chains; no other write may have the same key.
+    linked: Vec<Linked>,
 }
 
 impl Accepted<'_> {
     /// The writes, in order.
     pub(super) fn writes(&self) -> impl ExactSizeIterator<Item = Logged<'_>> {
-        self.writes.iter().map(Resolved::logged)
+        let own = self.writes.len();
+        (0..own + self.linked.len()).map(move |place| match self.writes.get(place) {
+            Some(write) => write.logged(),
+            None => {
+                let new = &self.linked[place - own];
+                Logged::Put(new.tree, Bytes(&new.key), Bytes(&new.value))
+            }
+        })
     }
 }
 
@@ -69,15 +82,17 @@ type Key<'g> = (Tree, &'g [u8]);
 type Standing<'g> = (Revision, Option<Value<'g>>);
 
 /// Decides `batches`, the first of which becomes the commit after `last`. `Err` entries of `refused`
-/// stand already.
+/// stand already; `heads` are the newest records of chains, as far as they are known.
 pub(super) fn decide<'g>(
     index: &Index,
     last: Revision,
+    heads: &Heads,
     batches: impl ExactSizeIterator<Item = Result<&'g Batch, Error>>,
 ) -> Decision<'g> {
     let alone = batches.len() == 1;
-    let mut group = Group { index, overlay: HashMap::new(), last, alone };
-    let mut decision = Decision { accepted: Vec::with_capacity(batches.len()), answers: Vec::new() };
+    let mut group = Group { index, overlay: HashMap::new(), heads: Heads::new(), known: heads, last, alone };
+    let mut decision = Decision::default();
+    decision.accepted.reserve(batches.len());
     decision.answers.reserve(batches.len());
     for batch in batches {
         let answer = batch.and_then(|batch| group.accept(batch));
@@ -90,6 +105,7 @@ pub(super) fn decide<'g>(
             Err(e) => Err(e),
         });
     }
+    decision.heads = group.heads;
     decision
 }
 
@@ -97,6 +113,10 @@ struct Group<'g, 'i> {
     index: &'i Index,
     /// What the accepted batches of this group leave behind.
     overlay: HashMap<Key<'g>, Standing<'g>>,
+    /// The newest records of the chains to which they appended.
+    heads: Heads,
+    /// Those from before the group, as far as they are known.
+    known: &'i Heads,
     last: Revision,
     /// Whether nobody will ask for the overlay.
     alone: bool,
@@ -108,12 +128,39 @@ impl<'g> Group<'g, '_> {
             self.check(requirement)?;
         }
         let writes = self.resolve(batch)?;
+        // The last that may fail: heads move with batches that are accepted only.
+        let linked = self.append(batch)?;
         self.last.0 += 1;
         let revision = self.last;
         if !self.alone {
             self.overlay.extend(writes.iter().map(|w| ((w.tree, w.key), (revision, w.value))));
         }
-        Ok(Accepted { revision, writes })
+        Ok(Accepted { revision, writes, linked })
+    }
+
+    fn append(&mut self, batch: &'g Batch) -> Result<Vec<Linked>, Error> {
+        let (mut moved, mut linked) = (Heads::new(), Vec::new());
+        for write in batch.writes() {
+            if let Write::Append(append) = write {
+                append.resolve(&mut moved, |tree, range| self.head(tree, range), &mut linked)?;
+            }
+        }
+        self.heads.extend(moved);
+        Ok(linked)
+    }
+
+    /// The newest record of a chain or a view before this batch.
+    fn head(&self, tree: Tree, range: &[u8]) -> Result<Head, Error> {
+        let key = (tree, range.to_vec());
+        if let Some(head) = self.heads.get(&key).or_else(|| self.known.get(&key)) {
+            return Ok(*head);
+        }
+        let mut first = None;
+        self.index.walk(tree, range, None, |record| {
+            first = Some(record);
+            ControlFlow::Break(())
+        })?;
+        Head::of(first.as_ref())
     }
 
     fn check(&self, requirement: &'g Requirement) -> Result<(), Error> {
@@ -140,6 +187,7 @@ impl<'g> Group<'g, '_> {
             let (tree, key, value) = match write {
                 Write::Put(tree, key, value) => (*tree, key, Some(Value::Bytes(value))),
                 Write::Delete(tree, key) => (*tree, key, None),
+                Write::Append(_) => continue,
                 Write::Add(tree, key, amount) => {
                     let before = match own.get(&(*tree, key.as_slice())) {
                         Some(value) => total(value.as_ref())?,

@@ -1,6 +1,7 @@
 //! The engine as a whole: what survives what.
 
 mod bases;
+mod chains;
 mod damage;
 mod failing;
 mod opening;

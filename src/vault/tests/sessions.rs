@@ -40,15 +40,16 @@ fn a_refresh_token_is_good_once_and_its_second_use_ends_the_session() {
         let bench = registered().await;
         let other = issue(&bench, false).await;
         let first = issue(&bench, true).await;
-        let second = bench.vault.refresh_tokens(first.refresh_token.expose()).await.unwrap();
+        let second =
+            bench.vault.refresh_tokens(first.refresh_token.expose(), &Origin::default()).await.unwrap();
         assert!(opens(&bench, &first.token).await, "the old token lives until it expires");
         assert!(opens(&bench, &second.token).await);
-        let reused = bench.vault.refresh_tokens(first.refresh_token.expose()).await;
+        let reused = bench.vault.refresh_tokens(first.refresh_token.expose(), &Origin::default()).await;
         assert!(matches!(reused, Err(Error::InvalidToken)));
         for token in [&first.token, &second.token] {
             assert!(!opens(&bench, token).await, "the family is gone");
         }
-        assert!(bench.vault.refresh_tokens(second.refresh_token.expose()).await.is_err());
+        assert!(bench.vault.refresh_tokens(second.refresh_token.expose(), &Origin::default()).await.is_err());
         assert!(opens(&bench, &other.token).await, "another login is another family");
     });
 }
@@ -58,7 +59,9 @@ fn of_concurrent_uses_of_one_refresh_token_exactly_one_gets_a_pair() {
     let bench = block_on(registered());
     for _ in 0..100 {
         let tokens = block_on(issue(&bench, true));
-        let refresh = || block_on(bench.vault.refresh_tokens(tokens.refresh_token.expose())).is_ok();
+        let refresh = || {
+            block_on(bench.vault.refresh_tokens(tokens.refresh_token.expose(), &Origin::default())).is_ok()
+        };
         let won = std::thread::scope(|scope| {
             let uses: Vec<_> = (0..4).map(|_| scope.spawn(refresh)).collect();
             uses.into_iter().map(|used| used.join().unwrap()).filter(|won| *won).count()
@@ -102,7 +105,7 @@ fn what_is_over_is_refused_and_swept() {
         assert!(!opens(&bench, &tokens.token).await);
         assert_eq!(bench.vault.sweep_sessions().await.unwrap(), 0, "its refresh token is good");
         tokio::time::sleep(Duration::from_millis(3000)).await;
-        assert!(bench.vault.refresh_tokens(tokens.refresh_token.expose()).await.is_err());
+        assert!(bench.vault.refresh_tokens(tokens.refresh_token.expose(), &Origin::default()).await.is_err());
         assert_eq!(bench.vault.sweep_sessions().await.unwrap(), 1);
         assert!(bench.engine.dump(Tree::Sessions).is_empty());
         assert!(bench.engine.dump(Tree::SessionIds).is_empty());

@@ -161,6 +161,7 @@ impl Target {
                 api.post("/session-token/refresh", &json!({ "refresh_token": self.refresh_token }))
             }
             ("POST", "/session-token/revoke") => api.at("POST", "/api/v2/public/session-token/revoke"),
+            ("GET", "/audit/audit-trails") => api.get("/audit/audit-trails"),
             ("GET", "/admin/keys") => api.get("/admin/keys"),
             ("POST", "/admin/keys") => {
                 api.post("/admin/keys", &json!({ "environment": "test", "permissions": ["admin"] }))

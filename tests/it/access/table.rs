@@ -122,6 +122,7 @@ POST   /session-token/revoke             | tok tok tok  tok  tok  tok  tok  tok 
 GET    /admin/keys                       | key tok no   no   no   no   ok   ok   ok   ok   ok   no   no
 POST   /admin/keys                       | key tok no   no   no   no   ok   ok   ok   no   ok   no   no
 DELETE /admin/keys/{key_id}              | key tok no   no   no   no   ok   ok   404  404  ok   no   no
+GET    /audit/audit-trails               | key tok no   no   no   no   ok   ok   ok   ok   ok   ok   ok
 GET    /healthz                          | ok  ok  ok   ok   ok   ok   ok   ok   ok   ok   ok   ok   ok
 GET    /readyz                           | ok  ok  ok   ok   ok   ok   ok   ok   ok   ok   ok   ok   ok
 GET    /metrics                          | ok  ok  ok   ok   ok   ok   ok   ok   ok   ok   ok   ok   ok

@@ -1,0 +1,171 @@
+//! Chains: ranges that grow by one record at a time, each bound to all before it.
+//!
+//! Whoever appends knows neither the number that its entry will have nor the one that comes before: the
+//! engine gives both out while it decides a batch, so that appends of concurrent batches never conflict. What
+//! is committed are plain records. They are keyed by the chain and the inverted number, so that an ascending
+//! scan gives the newest first, and the newest is the first of its range.
+//!
+//! A *view* is a range that numbers some of a chain's entries by themselves: those of one account, say. Its
+//! records hold the number in the chain.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Error, Record, Tree};
+
+/// What binds an entry to all entries before it.
+pub type Tag = [u8; 32];
+
+/// The tag before a chain's first entry.
+pub const NO_TAG: Tag = [0; 32];
+
+/// Computes tags, with a key that the store does not know.
+pub trait Linker: Send + Sync + fmt::Debug + 'static {
+    /// The tag of `entry`, which has this number in `chain` and comes after the entry with the tag `before`.
+    fn link(&self, chain: &[u8], number: u64, before: &Tag, entry: &[u8]) -> Tag;
+}
+
+/// An entry to append.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The tree that the chain is in.
+    pub tree: Tree,
+    /// What the chain's keys begin with.
+    pub chain: Vec<u8>,
+    /// What is to be kept; its tag is added to it.
+    pub entry: Vec<u8>,
+    /// What the keys of the views begin with that the entry is in.
+    pub views: Vec<Vec<u8>>,
+    /// Who computes its tag.
+    pub linker: Arc<dyn Linker>,
+}
+
+/// The newest record of a chain or a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Its number: 1 for the first that there ever was, then one more for each.
+    pub number: u64,
+    /// Its tag; of a view's record, none.
+    pub tag: Tag,
+}
+
+/// A record that an append became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Linked {
+    pub(super) tree: Tree,
+    pub(super) key: Vec<u8>,
+    pub(super) value: Vec<u8>,
+}
+
+/// The newest records as far as they are known, by chain or view.
+pub(super) type Heads = HashMap<(Tree, Vec<u8>), Head>;
+
+/// The key of the record with this number in the chain or view `range`.
+#[must_use]
+pub fn key(range: &[u8], number: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(range.len() + DIGITS);
+    key.extend_from_slice(range);
+    let inverted = u64::MAX - number;
+    key.extend((0..DIGITS).map(|digit| b"0123456789abcdef"[(inverted >> (60 - 4 * digit) & 15) as usize]));
+    key
+}
+
+const DIGITS: usize = 16;
+
+/// The number in a key that [`key`] made.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn number(key: &[u8]) -> Result<u64, Error> {
+    let digits = key.last_chunk::<DIGITS>().and_then(|digits| std::str::from_utf8(digits).ok());
+    let inverted = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    inverted.map(|inverted| u64::MAX - inverted).ok_or_else(|| damaged("a key of a chain"))
+}
+
+/// Entry and tag in the record of a chain.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is too short for a tag.
+pub fn split(value: &[u8]) -> Result<(&[u8], &Tag), Error> {
+    value.split_last_chunk().ok_or_else(|| damaged("a record of a chain"))
+}
+
+/// The number in the chain that a view's record holds.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is no number.
+pub fn viewed(value: &[u8]) -> Result<u64, Error> {
+    value.try_into().map(u64::from_be_bytes).map_err(|_| damaged("a record of a view"))
+}
+
+fn damaged(what: &str) -> Error {
+    Error::Damaged(format!("{what} is not of its form"))
+}
+
+impl Head {
+    /// What stands before a chain's first record.
+    pub const NONE: Head = Head { number: 0, tag: NO_TAG };
+
+    /// The head whose record is `first`, the first of its range.
+    /// # Errors
+    /// [`Error::Damaged`] where its key is not one of a chain.
+    pub fn of(first: Option<&Record>) -> Result<Head, Error> {
+        let Some(first) = first else { return Ok(Head::NONE) };
+        let tag = first.value.last_chunk().copied().unwrap_or(NO_TAG);
+        Ok(Head { number: number(&first.key)?, tag })
+    }
+}
+
+impl Append {
+    /// The records that it becomes, given the heads before it; `own` are those that its own batch has moved
+    /// already, and is told what it moves.
+    pub(super) fn resolve(
+        &self,
+        own: &mut Heads,
+        mut head: impl FnMut(Tree, &[u8]) -> Result<Head, Error>,
+        linked: &mut Vec<Linked>,
+    ) -> Result<(), Error> {
+        let mut next = |own: &Heads, range: &[u8]| match own.get(&(self.tree, range.to_vec())) {
+            Some(head) => Ok(*head),
+            None => head(self.tree, range),
+        };
+        let before = next(own, &self.chain)?;
+        let number = before.number + 1;
+        let tag = self.linker.link(&self.chain, number, &before.tag, &self.entry);
+        let value = [self.entry.as_slice(), &tag].concat();
+        own.insert((self.tree, self.chain.clone()), Head { number, tag });
+        linked.push(Linked { tree: self.tree, key: key(&self.chain, number), value });
+        for view in &self.views {
+            let place = next(own, view)?.number + 1;
+            own.insert((self.tree, view.clone()), Head { number: place, tag: NO_TAG });
+            let value = number.to_be_bytes().to_vec();
+            linked.push(Linked { tree: self.tree, key: key(view, place), value });
+        }
+        Ok(())
+    }
+
+    /// An upper bound of the bytes of its records.
+    pub(super) fn weight(&self, framing: usize) -> usize {
+        let record = |range: &[u8], value: usize| range.len() + DIGITS + value + framing;
+        let views: usize = self.views.iter().map(|view| record(view, size_of::<u64>())).sum();
+        record(&self.chain, self.entry.len() + size_of::<Tag>()) + views
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newer_records_come_first_and_numbers_come_back() {
+        let mut keys: Vec<_> = [1, 2, 9, 10, 255, 256, u64::MAX].map(|number| key(b"c/", number)).into();
+        assert_eq!(
+            keys.iter().map(|key| number(key).unwrap()).collect::<Vec<_>>(),
+            [1, 2, 9, 10, 255, 256, u64::MAX]
+        );
+        keys.reverse();
+        assert!(keys.is_sorted());
+        assert!(number(b"c/zz").is_err() && number(&[b"c/".as_slice(), &[b'x'; 16]].concat()).is_err());
+    }
+}
