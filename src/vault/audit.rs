@@ -3,6 +3,7 @@
 //! An organization has a chain of its own, and the store one. An entry is bound to all before it by a MAC, and is
 //! in the views of those who may see it: of its environment, and of its linked account.
 
+mod backward;
 mod check;
 mod entries;
 mod export;
@@ -13,6 +14,7 @@ mod prune;
 mod refusals;
 mod text;
 
+pub(super) use backward::BackwardCheck;
 pub use export::{AuditOutline, LINES as AUDIT_LINES, VerifiedPart};
 pub use file::{ExportCheck, ExportFault, VerifiedChain};
 pub use link::AuditLinker;
@@ -98,6 +100,14 @@ impl<'a> Act<'a> {
     }
 }
 
+/// Checks that an export's line says all of an entry.
+#[cfg(test)]
+pub(super) fn check_line(entry: &AuditEntry) {
+    let told = text::line(&text::EntryLine::of("store", 3, entry, &[9; 32]));
+    let read: text::EntryLine = serde_json::from_str(&told).unwrap();
+    assert_eq!(read.record(&told), Some((record::encode(entry).unwrap(), [9; 32])), "{told}");
+}
+
 impl Vault {
     /// Adds to `batch` the entry of an act, so that it is there if and only if the act is.
     pub(super) async fn record(
@@ -145,7 +155,8 @@ impl Vault {
         Ok(views)
     }
 
-    /// Writes the entry of an act of the operator's that changed no record of the store.
+    /// Writes the entry of an act of the operator's that changes no record of the store: before it, so that none is
+    /// done without an entry. Taken also while free disk is low, as some of them help against that.
     ///
     /// # Errors
     /// Only the store's.
@@ -157,7 +168,7 @@ impl Vault {
         entity: Entity,
     ) -> Result<(), Error> {
         let author = Author::operator(org, operator);
-        let batch = self.record(Batch::new(), author, Act::new(event, entity)).await?;
+        let batch = self.record(Batch::new().freeing_space(), author, Act::new(event, entity)).await?;
         // It requires nothing, so it cannot conflict.
         self.commit(batch).await.map(drop)
     }

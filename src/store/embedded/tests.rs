@@ -6,6 +6,7 @@ mod damage;
 mod failing;
 mod opening;
 pub(super) mod trap;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
