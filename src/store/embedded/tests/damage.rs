@@ -87,6 +87,82 @@ fn check(left: &Path, before: &Contents, seed: u64) -> bool {
     }
 }
 
+/// Waits until the index was built anew where `dir` has a store in use.
+fn healing_of(dir: &Path) -> Healing {
+    eventually(|| Embedded::last_healing(dir).is_some());
+    Embedded::last_healing(dir).unwrap()
+}
+
+#[test]
+fn an_index_that_breaks_while_it_is_used_is_built_anew_behind_its_readers() {
+    let (store, dir) = empty_store();
+    fill(&store, 200);
+    let before = contents(&store);
+    store.close().unwrap();
+    let store = reopen(dir.path()).unwrap();
+    assert_eq!(Embedded::last_healing(dir.path()), None);
+    // In place: sled has the file open.
+    let path = dir.path().join(INDEX_DIR).join("db");
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let len = file.metadata().unwrap().len();
+    std::os::unix::fs::FileExt::write_all_at(&file, &vec![0x5a; len as usize], 0).unwrap();
+    let met = Tree::ALL.into_iter().any(|tree| store.scan_now(tree, &[], None, usize::MAX).is_err());
+    assert!(met, "a read met it");
+    let healing = healing_of(dir.path());
+    assert!(healing.found.contains("index"), "{healing:?}");
+    assert!(dir.path().join("sled.damaged-1").exists());
+    assert_eq!(contents(&store), before);
+    block_on(store.commit(Batch::new().put(Tree::Values, "after", "v"))).unwrap();
+    store.close().unwrap();
+    let store = reopen(dir.path()).unwrap();
+    assert_eq!(contents(&store).len(), before.len() + 1);
+}
+
+#[test]
+fn a_broken_index_is_not_believed_after_a_close() {
+    let (store, dir) = empty_store();
+    fill(&store, 20);
+    let before = contents(&store);
+    store.shared.suspicion.raise("a test says so");
+    store.close().unwrap();
+    let left = dir.path().join(INDEX_DIR).join("left");
+    std::fs::write(&left, "").unwrap();
+    let store = reopen(dir.path()).unwrap();
+    assert!(!left.exists(), "built anew");
+    assert_eq!(contents(&store), before);
+}
+
+#[test]
+fn what_a_start_heals_is_noted() {
+    let (store, dir) = empty_store();
+    fill(&store, 20);
+    store.close().unwrap();
+    cut(&dir.path().join(INDEX_DIR).join("db"), 100);
+    drop(reopen(dir.path()).unwrap());
+    let healing = Embedded::last_healing(dir.path()).unwrap();
+    assert!(healing.found.contains("the index was damaged") && healing.at.ends_with('Z'), "{healing:?}");
+}
+
+#[test]
+fn an_index_that_grew_beyond_what_it_finds_is_built_anew_by_itself() {
+    let (store, dir) = store_tuned(Tuning { base_bytes: 256 << 10, index_bytes: 1 << 20, ..small() });
+    let in_use = || store.shared.index().unwrap().dir().to_owned();
+    let first = in_use();
+    let mut written = 0_u32;
+    while in_use() == first {
+        for key in 0..40_u8 {
+            let value = vec![written as u8; 2000];
+            block_on(store.commit(Batch::new().put(Tree::Values, [key], value))).unwrap();
+        }
+        store.shared.index().unwrap().flush().unwrap();
+        written += 1;
+        assert!(written < 2000, "it grew and was left");
+    }
+    let before = contents(&store);
+    store.close().unwrap();
+    assert_eq!(contents(&reopen(dir.path()).unwrap()), before);
+}
+
 #[test]
 fn random_damage_heals_or_is_refused_by_name() {
     let seeds = std::env::var("DAMAGE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(60);
