@@ -9,6 +9,7 @@ mod accounts;
 mod api_keys;
 mod audit;
 mod backup;
+mod browse;
 mod context;
 mod data_keys;
 mod definition_changes;
@@ -43,12 +44,13 @@ use tokio::sync::{Mutex, RwLock};
 pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
 pub use accounts::{AccountChange, ChangedAccount, NamedAccount};
-pub use api_keys::{ApiKeySecret, ListedApiKey, NewApiKey};
+pub use api_keys::{ApiKeyHandle, ApiKeySecret, ListedApiKey, NewApiKey};
 pub use audit::{
     AUDIT_LINES, AuditFilter, AuditHead, AuditLinker, AuditOutline, AuditRecord, ExportCheck, ExportFault,
     ShownCredential, VerifiedChain, VerifiedPart,
 };
 pub use backup::{Advance, BackupError, BackupSummary, restore, verify};
+pub use browse::Search;
 pub use context::{Context, Shadowed, Variable};
 pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;

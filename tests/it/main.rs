@@ -14,6 +14,7 @@ mod care;
 mod cli;
 mod client;
 mod concurrency;
+mod console;
 mod credentials;
 mod documents;
 mod durability;
