@@ -9,6 +9,7 @@
 
 mod damage;
 mod disk;
+mod fuzz;
 mod interposer;
 mod interrupt;
 mod io;
@@ -32,13 +33,14 @@ use report::{Form, Run};
 
 type Part = (&'static str, fn(&mut Run));
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("kill", kill::run),
     ("power", power::run),
     ("io", io::run),
     ("damage", damage::run),
     ("interrupt", interrupt::run),
     ("model", model::run),
+    ("fuzz", fuzz::run),
 ];
 
 fn main() -> ExitCode {
