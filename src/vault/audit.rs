@@ -98,6 +98,14 @@ impl<'a> Act<'a> {
     }
 }
 
+/// Checks that an export's line says all of an entry.
+#[cfg(test)]
+pub(super) fn check_line(entry: &AuditEntry) {
+    let told = text::line(&text::EntryLine::of("store", 3, entry, &[9; 32]));
+    let read: text::EntryLine = serde_json::from_str(&told).unwrap();
+    assert_eq!(read.record(&told), Some((record::encode(entry).unwrap(), [9; 32])), "{told}");
+}
+
 impl Vault {
     /// Adds to `batch` the entry of an act, so that it is there if and only if the act is.
     pub(super) async fn record(

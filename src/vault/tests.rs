@@ -10,6 +10,7 @@ use crate::store::memory::Memory;
 use crate::store::{decode_counter, key};
 
 mod accounts;
+mod audit;
 mod history;
 mod sessions;
 
@@ -45,6 +46,12 @@ impl Bench {
     /// A caller that may do everything, everywhere.
     fn caller<N: Need>(&self, reach: Reach) -> Caller<N> {
         Caller::new(self.org, Actor::Operator, reach, Credential::ApiKey(Permissions::ALL)).unwrap()
+    }
+
+    /// Whoever holds a token of this account in the environment `test`.
+    async fn caller_of<N: Need>(&self, account: &str) -> Caller<N> {
+        let tokens = self.vault.issue_tokens(&self.at().await, &ids(Some(account)), false).await.unwrap();
+        self.vault.authenticate_token(tokens.token.expose()).await.unwrap()
     }
 
     /// That caller in the environment `test`.

@@ -90,6 +90,9 @@ impl Vault {
         let count = (last + 1).saturating_sub(first) as usize;
         let after = chain::key(keys, last.saturating_add(1));
         let mut found = self.0.engine.scan(Tree::Audit, keys, Some(&after), count).await?;
+        // Where some are missing, older ones came in their place.
+        let oldest = chain::key(keys, first);
+        found.retain(|record| record.key <= oldest);
         found.reverse();
         Ok(found)
     }

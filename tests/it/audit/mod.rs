@@ -1,6 +1,7 @@
 //! `/audit/audit-trails` and `coffer audit`: who did what, and proof that nobody changed it since.
 
 mod acts;
+mod chain;
 mod export;
 mod list;
 mod refusals;
