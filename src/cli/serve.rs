@@ -84,7 +84,7 @@ async fn serve(
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{address}");
-    let Opened { vault, engine } = match vault::contents(start.dir())? {
+    let opened = match vault::contents(start.dir())? {
         Contents::Store => start.open().await?,
         Contents::Nothing => {
             let (opened, made) = init::create_default(&start).await?;
@@ -104,7 +104,8 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::io("listen to SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("listen to SIGINT"))?;
     let control = Listener::bind(start.dir()).map_err(Failure::io("make the control socket"))?;
-    let control = control.serve(vault.clone());
+    let control = control.serve(opened.clone());
+    let Opened { vault, engine } = opened;
     engine
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;

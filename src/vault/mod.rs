@@ -8,6 +8,7 @@ mod account_lists;
 mod accounts;
 mod api_keys;
 mod audit;
+mod backup;
 mod browse;
 mod context;
 mod data_keys;
@@ -15,6 +16,7 @@ mod definition_changes;
 mod definition_lists;
 mod definitions;
 mod error;
+mod examine;
 mod history;
 mod ids;
 mod import;
@@ -22,6 +24,7 @@ mod key_uses;
 mod opening;
 mod orgs;
 mod page;
+mod passphrase;
 mod precondition;
 mod render;
 mod session_tokens;
@@ -36,7 +39,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 
 pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
@@ -46,12 +49,14 @@ pub use audit::{
     AUDIT_LINES, AuditFilter, AuditHead, AuditLinker, AuditOutline, AuditRecord, ExportCheck, ExportFault,
     ShownCredential, VerifiedChain, VerifiedPart,
 };
+pub use backup::{Advance, BackupError, BackupSummary, restore, verify};
 pub use browse::Search;
 pub use context::{Context, Shadowed, Variable};
 pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;
 pub use definitions::NewDefinition;
 pub use error::Error;
+pub use examine::Examined;
 pub use history::ValueVersion;
 pub use ids::SubjectIds;
 pub use import::{Import, Imported};
@@ -121,6 +126,8 @@ struct Inner {
     /// Held shared by whoever sets a value, exclusively by whoever changes a definition with all its values:
     /// requirements alone would keep the store correct, but a busy definition could then never be changed.
     definition_gates: [RwLock<()>; GATES],
+    /// Held by whoever changes the passphrase.
+    passphrase_gate: Mutex<()>,
 }
 
 /// Definitions share gates; enough of them that two rarely do.
@@ -148,7 +155,12 @@ impl Vault {
             ids: IdGenerator::default(),
             policy,
             definition_gates: std::array::from_fn(|_| RwLock::new(())),
+            passphrase_gate: Mutex::new(()),
         })))
+    }
+
+    fn keyring(&self) -> &Keyring {
+        &self.0.keyring
     }
 
     /// Whether the store takes writes.

@@ -10,6 +10,7 @@
 
 mod base;
 mod committer;
+mod compaction;
 mod create;
 mod disk;
 mod error;
@@ -29,6 +30,7 @@ mod quiet;
 mod reached;
 mod recent;
 mod shared;
+mod snapshot;
 mod state;
 mod stats;
 mod stored;
@@ -46,16 +48,19 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
+pub use compaction::Compacted;
 pub use create::{Creation, Presence};
-pub use error::OpenError;
+pub use error::{OpenError, UpkeepError};
+pub use snapshot::Snapshot;
 pub use stats::Stats;
 
 use super::feed::Feed;
 use super::{Batch, BoxFuture, Engine, Error, Record, Revision, Tree};
 use committer::Committer;
+use create::Beginning;
 use error::Doing;
 use index::Index;
-use keeper::Keeper;
+use keeper::{Keeper, Work};
 use lock::Lock;
 use open::Recovered;
 use queue::Queue;
@@ -66,6 +71,9 @@ use tuning::Tuning;
 const BASE_DIR: &str = "base";
 const JOURNAL_DIR: &str = "journal";
 const INDEX_DIR: &str = "sled";
+/// Where a compaction builds the index that takes the place of the one in use. Each takes the name that the
+/// other has not; a closed index is always at [`INDEX_DIR`].
+const NEXT_INDEX_DIR: &str = "sled.next";
 
 /// An open store in a directory of this machine.
 #[derive(Debug)]
@@ -74,6 +82,7 @@ pub struct Embedded {
     queue: Queue,
     /// `None` once closed.
     running: Mutex<Option<Running>>,
+    work: Arc<Mutex<Work>>,
 }
 
 #[derive(Debug)]
@@ -102,14 +111,36 @@ impl Embedded {
     }
 
     fn create_tuned(dir: &Path, tuning: Tuning) -> Result<Creation, OpenError> {
+        let nothing = Beginning { start: Revision(0), fill: |_: &mut base::Writer| Ok(()) };
+        Embedded::begin(dir, tuning, nothing)
+    }
+
+    /// Begins a store that has, as of commit `start`, the records that `fill` gives.
+    ///
+    /// # Errors
+    /// Those of [`Embedded::create`], and those of `fill`.
+    pub fn restore<E: From<OpenError>>(
+        dir: &Path,
+        start: Revision,
+        fill: impl FnOnce(&mut Restored<'_>) -> Result<(), E>,
+    ) -> Result<Creation, E> {
+        let fill = |writer: &mut base::Writer| fill(&mut Restored(writer));
+        Embedded::begin(dir, Tuning::default(), Beginning { start, fill })
+    }
+
+    fn begin<E: From<OpenError>>(
+        dir: &Path,
+        tuning: Tuning,
+        beginning: Beginning<impl FnOnce(&mut base::Writer) -> Result<(), E>>,
+    ) -> Result<Creation, E> {
         files::create_dir(dir).doing("create", dir)?;
         let lock = Lock::take(dir)?;
         if create::presence(dir)? == Presence::Store {
-            return Err(OpenError::Exists(dir.to_owned()));
+            return Err(OpenError::Exists(dir.to_owned()).into());
         }
         files::make_private(dir, &[lock::NAME]).doing("make private", dir)?;
-        create::lay_out(dir, &tuning)?;
-        Embedded::start(dir, lock, tuning).map(Creation::new)
+        create::lay_out(dir, &tuning, beginning)?;
+        Ok(Creation::new(Embedded::start(dir, lock, tuning)?))
     }
 
     /// Opens the store in `dir`. Every acknowledged commit is in it, whatever happened to the process or
@@ -142,11 +173,14 @@ impl Embedded {
         let shared = Arc::new(Shared::new(dir.to_owned(), instance, tuning, index, feed));
         shared.counters.base_revision.store(base.0, Ordering::Relaxed);
         shared.counters.journal_written.store(journal_bytes, Ordering::Relaxed);
-        let keeper = Keeper::start(Arc::clone(&shared), base_bytes).doing("start the keeper of", dir)?;
         let (queue, receiver) = Queue::new(Arc::clone(&shared));
+        let keeper = Keeper::start(Arc::clone(&shared), queue.clone(), base_bytes)
+            .doing("start the keeper of", dir)?;
         let committer = Committer::start(Arc::clone(&shared), receiver, journal, reached, keeper.waker())
             .doing("start the committer of", dir)?;
-        Ok(Embedded { shared, queue, running: Mutex::new(Some(Running { committer, keeper, lock })) })
+        let work = keeper.work();
+        let running = Mutex::new(Some(Running { committer, keeper, lock }));
+        Ok(Embedded { shared, queue, running, work })
     }
 
     /// The identity of the store in `dir`, read without opening it or touching anything.
@@ -188,6 +222,23 @@ impl Embedded {
             Some(running) => running.lock.set_holder(line),
             None => Ok(()),
         }
+    }
+
+    /// All records as of now. Blocks while a base is written or the store is compacted.
+    ///
+    /// # Errors
+    /// Where the store's files cannot be read, or the store is closing.
+    pub fn snapshot(&self) -> Result<Snapshot, UpkeepError> {
+        self.work.lock().snapshot()
+    }
+
+    /// Writes the store's files anew from what is live, while reads and commits go on: nothing that was deleted
+    /// or replaced before is left in them. Blocks until that is done.
+    ///
+    /// # Errors
+    /// Where it could not be done; nothing is lost by that, and it can be tried again.
+    pub fn compact(&self) -> Result<Compacted, UpkeepError> {
+        self.work.lock().compact()
     }
 
     /// What was done and where it stands. Cheap.
@@ -302,6 +353,19 @@ impl Drop for Embedded {
 /// it may show what a page holds.
 fn unbroken<T>(read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     quiet::catch(read).unwrap_or_else(|_| Err(Error::Damaged("index: it broke while it was read".into())))
+}
+
+/// A store that is being restored.
+pub struct Restored<'w>(&'w mut base::Writer);
+
+impl Restored<'_> {
+    /// Adds a record that commit `revision` had written.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn push(&mut self, tree: Tree, key: &[u8], revision: Revision, value: &[u8]) -> io::Result<()> {
+        self.0.push(tree, key, revision, value)
+    }
 }
 
 fn expect_store(dir: &Path) -> Result<(), OpenError> {

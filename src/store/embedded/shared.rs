@@ -57,6 +57,12 @@ impl Shared {
         self.index.write().take()
     }
 
+    /// Gives all readers another index, and returns the one before; `None`, and nothing changes, once closed.
+    pub(super) fn replace_index(&self, index: Index) -> Option<Index> {
+        let mut current = self.index.write();
+        current.is_some().then(|| current.replace(index)).flatten()
+    }
+
     /// The last commit that is in the index.
     pub(super) fn applied(&self) -> Revision {
         Revision(self.applied.load(Ordering::Acquire))

@@ -5,6 +5,7 @@ mod chains;
 mod failing;
 mod opening;
 pub(super) mod trap;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
