@@ -86,12 +86,12 @@ pub fn run() -> ExitCode {
     // Exits with 0 for --help and with 2 for bad usage.
     let arguments = Arguments::parse();
     match carry_out(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(),
     }
 }
 
-fn carry_out(arguments: Arguments) -> Result<(), Failure> {
+fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { config, data, log_format, listen, command } = arguments;
     let (command, listen) = match command {
         None => (StoreCommand::Serve(serve::Arguments { listen }), None),
@@ -103,8 +103,14 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
             hardening::close_to_debuggers();
             return client::run(command);
         }
-        Some(Command::Completions(of)) => return reference::completions(Arguments::command(), &of),
-        Some(Command::Man(of)) => return reference::man_page(Arguments::command(), &of),
+        Some(Command::Completions(of)) => {
+            reference::completions(Arguments::command(), &of)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Command::Man(of)) => {
+            reference::man_page(Arguments::command(), &of)?;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     // Whatever is created, by us or by a library, is for nobody else's eyes.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
@@ -130,7 +136,8 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         StoreCommand::Orgs(orgs) => operator::run(&start, orgs.asked()),
         StoreCommand::Environments(environments) => operator::run(&start, environments.asked()),
         StoreCommand::Audit(command) => audit::run(&start, command),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {

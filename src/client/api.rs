@@ -8,6 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{HeaderValue, Response};
+use ureq::typestate::WithoutBody;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -24,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_FOR_CHANGES: Duration = Duration::from_secs(30);
 /// How long the rest of an answer may take.
 const PATIENCE_FOR_BODY: Duration = Duration::from_secs(30);
+/// The statuses that mean something of their own.
+const OK: u16 = 200;
+const NOT_MODIFIED: u16 = 304;
 /// More than any answer has: all of an organization's variables at their longest.
 const MAX_ANSWER: u64 = 256 << 20;
 
@@ -31,9 +35,16 @@ const MAX_ANSWER: u64 = 256 << 20;
 pub struct Body {
     url: String,
     bytes: Zeroizing<Vec<u8>>,
+    tag: Option<String>,
 }
 
 impl Body {
+    /// The `ETag` that came with it.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -107,10 +118,61 @@ impl Api {
     /// # Errors
     /// Where no answer comes, or a refusal does.
     pub fn get(&self, path: &str, context: &Context, query: &[(&str, &str)]) -> Result<Body, ClientError> {
-        let (header, value) = self.header()?;
-        let request = self.agent.get(self.target(path, context, query)).header(header, value);
+        let request = self.request(path, context, query)?;
         let patient = request.config().timeout_recv_response(Some(PATIENCE)).timeout_per_read(Some(PATIENCE));
         self.answer(patient.build().call())
+    }
+
+    /// `GET` where the answer is not the one with this `ETag`; `None` where it is.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub fn get_unless(
+        &self,
+        path: &str,
+        context: &Context,
+        query: &[(&str, &str)],
+        tag: &str,
+    ) -> Result<Option<Body>, ClientError> {
+        let request = self.request(path, context, query)?.header("if-none-match", tag);
+        let patient = request.config().timeout_recv_response(Some(PATIENCE)).timeout_per_read(Some(PATIENCE));
+        match patient.build().call() {
+            Ok(answer) if answer.status() == NOT_MODIFIED => Ok(None),
+            answer => self.answer(answer).map(Some),
+        }
+    }
+
+    /// `GET` of an answer that goes on for as long as something comes at least every `patience`.
+    pub(super) fn stream(
+        &self,
+        path: &str,
+        context: &Context,
+        last: Option<&str>,
+        patience: Duration,
+    ) -> Result<ureq::BodyReader<'static>, ClientError> {
+        let mut request = self.request(path, context, &[])?.header("accept", "text/event-stream");
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let endless = request.config().timeout_recv_response(Some(PATIENCE)).timeout_recv_body(None);
+        let answer = endless.timeout_per_read(Some(patience)).build().call();
+        match answer {
+            Ok(answer) if answer.status() == OK => Ok(answer.into_body().into_reader()),
+            answer => match self.answer(answer) {
+                Ok(_) => Err(ClientError::NotUnderstood { url: self.url.clone(), why: "no stream".into() }),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    fn request(
+        &self,
+        path: &str,
+        context: &Context,
+        query: &[(&str, &str)],
+    ) -> Result<ureq::RequestBuilder<WithoutBody>, ClientError> {
+        let (header, value) = self.header()?;
+        Ok(self.agent.get(self.target(path, context, query)).header(header, value))
     }
 
     /// `POST`
@@ -162,6 +224,7 @@ impl Api {
         let lost = |error| ClientError::of_transport(&self.url, error);
         let mut answer = answer.map_err(lost)?;
         let status = answer.status().as_u16();
+        let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let length = answer.body().content_length().unwrap_or(0).min(MAX_ANSWER);
         // Room for all of it: bytes that grow would leave a copy of what they held behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
@@ -169,7 +232,7 @@ impl Api {
         let read = { body }.read_to_end(&mut bytes);
         read.map_err(|error| lost(ureq::Error::from(error)))?;
         if (200..300).contains(&status) {
-            Ok(Body { url: self.url.clone(), bytes })
+            Ok(Body { url: self.url.clone(), bytes, tag })
         } else {
             Err(ClientError::of_answer(&self.url, status, &bytes))
         }

@@ -11,6 +11,9 @@ use crate::client::{Api, Body, ClientError};
 use crate::crypto::seal::AssociatedData;
 use crate::model::{Name, Scope};
 
+const RESOLVE: &str = "/env/resolve";
+const REVEAL: (&str, &str) = ("reveal", "true");
+
 /// Whose variables are meant, as far as the caller says so; the credential settles the rest.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
@@ -130,7 +133,15 @@ impl Api {
     /// # Errors
     /// Where no answer comes, or a refusal does.
     pub fn resolve(&self, context: &Context, reveal: bool) -> Result<Body, ClientError> {
-        let reveal: &[(&str, &str)] = if reveal { &[("reveal", "true")] } else { &[] };
-        self.get("/env/resolve", context, reveal)
+        let reveal: &[(&str, &str)] = if reveal { &[REVEAL] } else { &[] };
+        self.get(RESOLVE, context, reveal)
+    }
+
+    /// The same with encrypted values; `None` where the answer is still the one with this `ETag`.
+    ///
+    /// # Errors
+    /// As [`Api::resolve`].
+    pub fn resolve_unless(&self, context: &Context, tag: &str) -> Result<Option<Body>, ClientError> {
+        self.get_unless(RESOLVE, context, &[REVEAL], tag)
     }
 }

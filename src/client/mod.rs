@@ -2,7 +2,7 @@
 //!
 //! [`api`](mod@api) sends a request, [`credential`] says who asks, [`trust`] whom to believe under TLS,
 //! [`context`](mod@context) has what is asked for, [`cache`] what is left of it for when the server is away, and
-//! [`environment`] what a program is given of it.
+//! [`environment`] what a program is given of it; [`watch`](mod@watch) tells when some of it has changed.
 
 pub mod api;
 pub mod cache;
@@ -11,10 +11,12 @@ pub mod credential;
 pub mod environment;
 pub mod error;
 pub mod trust;
+pub mod watch;
 
 pub use api::{Api, Body};
 pub use cache::{Cache, CacheError};
 pub use context::{Context, Found, Variable};
 pub use credential::Credential;
-pub use environment::Inheritance;
+pub use environment::{Environment, Inheritance};
 pub use error::ClientError;
+pub use watch::{Change, Watch};

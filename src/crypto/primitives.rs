@@ -110,6 +110,12 @@ impl MacKey {
         Self::from_bytes(key.expose())
     }
 
+    /// A key that nobody else has, for telling whether something is what it was without keeping it.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::new(&SecretKey::fill(|key| fill_random(key)))
+    }
+
     fn from_bytes(key: &[u8]) -> Self {
         let mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key);
         Self(Locked::new(mac.expect("HMAC takes a key of any length")))

@@ -9,6 +9,7 @@ mod run;
 mod values;
 
 use std::ffi::OsString;
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
@@ -19,7 +20,7 @@ use crate::model::Scope;
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Run a program with the variables of a context in its environment
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
     /// Show a variable's value
     Get(values::Get),
     /// Set a variable's value
@@ -36,9 +37,9 @@ pub(super) enum Command {
     Import(import::Arguments),
 }
 
-pub(super) fn run(command: Command) -> Result<(), Failure> {
+pub(super) fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Run(arguments) => match run::run(&arguments)? {},
+        Command::Run(arguments) => return run::run(*arguments),
         Command::Get(arguments) => values::get(&arguments),
         Command::Set(arguments) => values::set(&arguments),
         Command::Unset(arguments) => values::unset(&arguments),
@@ -46,7 +47,8 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         Command::Check(arguments) => contexts::check(&arguments),
         Command::Export(arguments) => contexts::export(&arguments),
         Command::Import(arguments) => import::run(&arguments),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Which server, and whose variables.
@@ -81,8 +83,12 @@ struct ScopedTarget {
 }
 
 impl Target {
+    fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
     fn api(&self) -> Result<Api, Failure> {
-        Ok(Api::find(self.url.as_deref(), variable)?)
+        Ok(Api::find(self.url(), variable)?)
     }
 
     fn context(&self) -> Context {

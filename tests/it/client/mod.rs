@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod reference;
 mod run;
+mod supervision;
 mod trust;
 mod values;
 

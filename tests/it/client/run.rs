@@ -247,14 +247,13 @@ fn one_credential_from_the_environment_and_none_from_elsewhere() {
 }
 
 #[test]
-fn what_is_not_there_yet_and_what_makes_no_sense_is_a_usage_error() {
+fn what_makes_no_sense_is_a_usage_error() {
     let server = Server::start();
     let machine = Machine::of(&server);
     for args in [
         &["run"][..],
         &["run", "--"],
         &["run", "true"],
-        &["run", "--watch", "--", "true"],
         &["run", "--offline", "--no-cache", "--", "true"],
         &["--listen", "127.0.0.1:0", "run", "--", "true"],
     ] {
