@@ -42,6 +42,8 @@ pub const KEYS: &[&str] = &[
     "accounts.strict",
     "sessions.ttl",
     "sessions.refresh_ttl",
+    "console.idle",
+    "console.lifetime",
     "limits.max_value_bytes",
     "limits.requests_per_second",
     "limits.burst",
@@ -75,6 +77,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// `[sessions]`.
     pub sessions: Sessions,
+    /// `[console]`.
+    pub console: Console,
     /// `[limits]`.
     pub limits: Limits,
     /// `[history]`.
@@ -156,6 +160,21 @@ impl Default for Sessions {
     fn default() -> Self {
         const DAY: u64 = 24 * 60 * 60;
         Self { ttl: Duration::from_secs(DAY), refresh_ttl: Duration::from_secs(30 * DAY) }
+    }
+}
+
+/// `[console]`. The defaults are the longest.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Console {
+    /// After how long without a request whoever has signed in must do so again.
+    pub idle: Duration,
+    /// After how long in any case.
+    pub lifetime: Duration,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(30 * 60), lifetime: Duration::from_secs(12 * 60 * 60) }
     }
 }
 

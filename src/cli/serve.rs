@@ -16,7 +16,7 @@ use crate::cli::{init, output};
 use crate::config::ListenAddress;
 use crate::control::Listener;
 use crate::crypto;
-use crate::http::{self, Metrics, RequestRate, Settings, Tls};
+use crate::http::{self, Lifetimes, Metrics, RequestRate, Settings, Tls};
 use crate::store::embedded::{Embedded, OpenError};
 use crate::vault::{self, Contents, Opened, OpeningError};
 
@@ -117,6 +117,7 @@ async fn serve(
         request_rate: RequestRate::new(limits.requests_per_second, limits.burst),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
         allowed_origins: start.config.cors.allowed_origins.clone(),
+        console: Lifetimes { idle: start.config.console.idle, lifetime: start.config.console.lifetime },
     };
     let mut server =
         http::serve(vec![listener], vault, metrics(&engine), settings).map_err(Failure::io("serve"))?;

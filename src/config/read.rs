@@ -47,6 +47,8 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     boolean(read, "accounts.strict", &mut config.accounts.strict)?;
     duration(read, "sessions.ttl", &mut config.sessions.ttl)?;
     duration(read, "sessions.refresh_ttl", &mut config.sessions.refresh_ttl)?;
+    shorter(read, "console.idle", "1s to 30m", &mut config.console.idle)?;
+    shorter(read, "console.lifetime", "1s to 12h", &mut config.console.lifetime)?;
     let limits = &mut config.limits;
     number(read, "limits.max_value_bytes", 1..=Limits::MAX_VALUE_BYTES_CAP, &mut limits.max_value_bytes)?;
     number(read, "limits.requests_per_second", 0..=1_000_000, &mut limits.requests_per_second)?;
@@ -127,6 +129,24 @@ fn duration(
     let mut parsed = Parsed(*into);
     text(sources, key, NUMBER_AS_DURATION, &mut parsed)?;
     *into = parsed.0;
+    Ok(())
+}
+
+/// A duration that is no longer than what stands there.
+fn shorter(
+    sources: &mut Sources,
+    key: &'static str,
+    range: &str,
+    into: &mut std::time::Duration,
+) -> Result<(), ConfigError> {
+    let Some(Found { origin, raw }) = sources.take(key) else { return Ok(()) };
+    let parsed = match raw {
+        Raw::Text(text) => parse_duration(&text).ok(),
+        _ => None,
+    };
+    *into = parsed
+        .filter(|parsed| parsed <= into)
+        .ok_or_else(|| invalid(origin, key, format!("a number and s, m, h or d in quotes, from {range}")))?;
     Ok(())
 }
 

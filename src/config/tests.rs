@@ -89,7 +89,7 @@ fn every_key_is_read_from_the_file_and_from_the_environment() {
     let file = "[server]\nlisten = 'localhost:1'\ntls_cert = '/c'\ntls_key = '/k'\nallow_plaintext = true\n\
         trusted_proxies = ['10.0.0.0/8', '::1']\n[cors]\nallowed_origins = ['https://a.b', 'http://localhost:3000']\n[storage]\npath = '/s'\n[encryption]\npassphrase = 'p'\n\
         argon2_memory_kib = 8192\nargon2_passes = 2\n[accounts]\nstrict = true\n[sessions]\nttl = '1h'\n\
-        refresh_ttl = '2d'\n[limits]\nmax_value_bytes = 1\nrequests_per_second = 5\nburst = 7\n[history]\n\
+        refresh_ttl = '2d'\n[console]\nidle = '5m'\nlifetime = '8h'\n[limits]\nmax_value_bytes = 1\nrequests_per_second = 5\nburst = 7\n[history]\n\
         keep_versions = 1\n[audit]\nkeep_days = 7\n[log]\nformat = 'json'\nlevel = 'debug'\n";
     let env = [
         ("COFFER_SERVER__LISTEN", "localhost:1"),
@@ -105,6 +105,8 @@ fn every_key_is_read_from_the_file_and_from_the_environment() {
         ("COFFER_ACCOUNTS__STRICT", "true"),
         ("COFFER_SESSIONS__TTL", "1h"),
         ("COFFER_SESSIONS__REFRESH_TTL", "2d"),
+        ("COFFER_CONSOLE__IDLE", "5m"),
+        ("COFFER_CONSOLE__LIFETIME", "8h"),
         ("COFFER_LIMITS__MAX_VALUE_BYTES", "1"),
         ("COFFER_LIMITS__REQUESTS_PER_SECOND", "5"),
         ("COFFER_LIMITS__BURST", "7"),
@@ -128,6 +130,8 @@ fn every_key_is_read_from_the_file_and_from_the_environment() {
         assert!(config.accounts.strict);
         assert_eq!(config.sessions.ttl, Duration::from_secs(3600));
         assert_eq!(config.sessions.refresh_ttl, Duration::from_secs(172_800));
+        let console = Console { idle: Duration::from_secs(300), lifetime: Duration::from_secs(28_800) };
+        assert_eq!(config.console, console);
         assert_eq!(
             (config.limits.max_value_bytes, config.limits.requests_per_second, config.limits.burst),
             (1, 5, 7)

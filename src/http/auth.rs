@@ -115,7 +115,10 @@ pub(super) fn is_refused<T>(checked: &Result<T, ApiError>) -> bool {
 }
 
 /// Has the audit trail remember a credential that was refused.
-async fn note_refusal(request: &HttpRequest, shown: vault::ShownCredential<'_>) -> Result<(), ApiError> {
+pub(super) async fn note_refusal(
+    request: &HttpRequest,
+    shown: vault::ShownCredential<'_>,
+) -> Result<(), ApiError> {
     vault(request)?.credential_refused(shown, origin(request)).await;
     Ok(())
 }

@@ -65,9 +65,7 @@ impl Body {
                 "the body must be sent with content-type: application/json",
             ));
         }
-        let bytes = tokio::time::timeout(TIME_LIMIT, self.read(max))
-            .await
-            .map_err(|_| ApiError::new(Code::RequestTimeout, "the body took too long to arrive"))??;
+        let bytes = self.bytes_within(max).await?;
         let text =
             std::str::from_utf8(&bytes).map_err(|_| ApiError::invalid_request("the body is not UTF-8"))?;
         match serde_json::from_str::<Strict>(text) {
@@ -85,6 +83,13 @@ impl Body {
                 error.column()
             ))),
         }
+    }
+
+    /// Reads the body as it is, where it may have up to `max` bytes.
+    pub(super) async fn bytes_within(self, max: usize) -> Result<Bytes, ApiError> {
+        tokio::time::timeout(TIME_LIMIT, self.read(max))
+            .await
+            .map_err(|_| ApiError::new(Code::RequestTimeout, "the body took too long to arrive"))?
     }
 
     async fn read(self, max: usize) -> Result<Bytes, ApiError> {

@@ -16,8 +16,10 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpResponse};
+use zeroize::Zeroizing;
 
 use crate::http::browser;
+use crate::http::console;
 use crate::http::cors::Crossing;
 use crate::http::error::ApiError;
 use crate::http::limits;
@@ -48,9 +50,13 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
     let preflight = crossing.as_ref().and_then(|crossing| crossing.preflight(&request));
     let unmatched = if preflight.is_some() { "preflight" } else { "unknown" };
     let dress = Dress { request_id: &request_id, secure, crossing };
+    let page = console::Asked::of(request.request());
+    let refusal = |error: &ApiError, typed: Option<Zeroizing<String>>| match &page {
+        Some(page) => page.refusal(error, &request_id, typed),
+        None => error.response(&request_id),
+    };
     // A preflight is not counted: the request that it asks for is.
-    let at_once =
-        preflight.or_else(|| limits::admit(&request).err().map(|error| error.response(&request_id)));
+    let at_once = preflight.or_else(|| limits::admit(&request).err().map(|error| refusal(&error, None)));
     let mut response = match at_once {
         Some(response) => request.into_response(response).map_into_right_body(),
         None => {
@@ -58,7 +64,7 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
             let Some(answered) = unless_it_panics(next.call(request)).await else {
                 tracing::error!(request_id, "a handler panicked");
                 let error = ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR);
-                let mut response = error.response(&request_id);
+                let mut response = refusal(&error, None);
                 dress.put_on(response.headers_mut());
                 let status = response.status();
                 let line = Line { method: &method, route: unmatched, status, request_id: &request_id };
@@ -66,7 +72,8 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
                 return Err(InternalError::from_response(error, response).into());
             };
             let response = answered?;
-            match response.response().error().map(|error| error_response(error, &request_id)) {
+            let shape = |error: &ApiError| refusal(error, console::typed(response.request()));
+            match response.response().error().map(|error| error_response(error, &request_id, shape)) {
                 Some(shaped) => response.into_response(shaped).map_into_right_body(),
                 None => response.map_into_left_body(),
             }
@@ -119,15 +126,19 @@ async fn unless_it_panics<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-fn error_response(error: &Error, request_id: &str) -> HttpResponse {
+fn error_response(
+    error: &Error,
+    request_id: &str,
+    refusal: impl Fn(&ApiError) -> HttpResponse,
+) -> HttpResponse {
     match error.as_error::<ApiError>() {
         Some(error) => {
             if let Some(cause) = error.cause() {
                 tracing::error!(request_id, cause, "request failed");
             }
-            error.response(request_id)
+            refusal(error)
         }
-        None => ApiError::of_status(error.as_response_error().status_code()).response(request_id),
+        None => refusal(&ApiError::of_status(error.as_response_error().status_code())),
     }
 }
 

@@ -9,6 +9,7 @@ mod auth;
 mod body;
 mod browser;
 mod client_address;
+mod console;
 mod context;
 mod cors;
 mod definitions;
@@ -34,6 +35,7 @@ mod upkeep;
 mod values;
 mod watch;
 
+pub use console::Lifetimes;
 pub use limits::RequestRate;
 pub use metrics::Metrics;
 pub use routes::routes;

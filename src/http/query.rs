@@ -19,7 +19,8 @@ impl Query {
         Query::parse(request.query_string())
     }
 
-    fn parse(text: &str) -> Query {
+    /// Reads what is written as a query, as forms are too.
+    pub(super) fn parse(text: &str) -> Query {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         Query(
             pairs
@@ -41,6 +42,17 @@ impl Query {
                 .map_err(|_| ApiError::invalid_request(format!("{name} is not UTF-8"))),
             (Some(_), Some(_)) => Err(ApiError::invalid_request(format!("{name} stands twice in the query"))),
         }
+    }
+
+    /// Every value of a parameter that may stand several times.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<&str>, ApiError> {
+        let values = self.0.iter().filter(|(key, _)| key == name.as_bytes());
+        values
+            .map(|(_, value)| {
+                std::str::from_utf8(value)
+                    .map_err(|_| ApiError::invalid_request(format!("{name} is not UTF-8")))
+            })
+            .collect()
     }
 
     /// The parameter, where an empty one counts as absent.

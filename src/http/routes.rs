@@ -6,33 +6,35 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
 
 use crate::http::error::ApiError;
 use crate::http::{
-    admin_keys, audit, context, definitions, docs, history, linked_accounts, service, session_tokens, values,
-    watch,
+    admin_keys, audit, console, context, definitions, docs, history, linked_accounts, service,
+    session_tokens, values, watch,
 };
 
 /// What the paths of the public API begin with.
 pub(super) const PUBLIC: &str = "/api/v2/public";
 
 /// A path, and how each of its methods is answered.
-struct Endpoint {
-    path: &'static str,
+pub(super) struct Endpoint {
+    pub(super) path: &'static str,
     /// For the `Allow` header.
-    allow: &'static str,
-    methods: Vec<(Method, Route)>,
+    pub(super) allow: &'static str,
+    pub(super) methods: Vec<(Method, Route)>,
 }
 
-macro_rules! api {
+macro_rules! endpoints {
     ($($path:literal: $allow:literal => { $($method:ident => $handler:path),+ $(,)? })+) => {
-        vec![$(Endpoint {
+        vec![$($crate::http::routes::Endpoint {
             path: $path,
             allow: $allow,
-            methods: vec![$((Method::$method, web::to($handler))),+],
+            methods: vec![$((actix_web::http::Method::$method, actix_web::web::to($handler))),+],
         }),+]
     };
 }
 
-fn endpoints() -> Vec<Endpoint> {
-    api! {
+pub(super) use endpoints;
+
+fn api() -> Vec<Endpoint> {
+    endpoints! {
         "/api/v2/public/env/values": "POST" => { POST => values::set }
         "/api/v2/public/env/value/{definition_id}": "GET, HEAD" => { GET => values::resolve }
         "/api/v2/public/env/values/{scope_or_value_id}": "GET, HEAD, DELETE" => {
@@ -87,7 +89,7 @@ pub fn routes() -> Vec<(String, &'static str)> {
     let of = |endpoint: Endpoint| {
         endpoint.methods.into_iter().map(move |(method, _)| (method.to_string(), endpoint.path))
     };
-    endpoints().into_iter().flat_map(of).collect()
+    api().into_iter().flat_map(of).collect()
 }
 
 /// The pattern of the path that a request matched: what logs and metrics say instead of the path itself,
@@ -98,7 +100,7 @@ pub(super) struct RoutePattern(pub(super) &'static str);
 struct Allow(&'static str);
 
 pub(super) fn configure(config: &mut web::ServiceConfig) {
-    for endpoint in endpoints() {
+    for endpoint in api().into_iter().chain(console::endpoints()) {
         let resource = web::resource(endpoint.path)
             .app_data(RoutePattern(endpoint.path))
             .app_data(Allow(endpoint.allow))

@@ -15,6 +15,7 @@ use actix_web::{App, HttpServer};
 use ipnet::IpNet;
 
 use crate::http::client_address::TrustedProxies;
+use crate::http::console::{Lifetimes, Sessions};
 use crate::http::cors::Cors;
 use crate::http::envelope::envelope;
 use crate::http::limits::{Limits, RequestRate};
@@ -61,6 +62,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may read answers, as browsers write them.
     pub allowed_origins: Vec<String>,
+    /// How long whoever has signed in at the console stays so.
+    pub console: Lifetimes,
 }
 
 /// A running server.
@@ -88,6 +91,7 @@ pub fn serve(
     let traffic = Data::new(Traffic::default());
     let tls = settings.tls.map(|tls| tls.server_config()).transpose().map_err(io::Error::other)?;
     let trusted = Data::new(TrustedProxies(settings.trusted_proxies));
+    let signed_in = Data::new(Sessions::new(settings.console));
     let cors = Cors::new(&settings.allowed_origins).map(Data::new);
     let shared = traffic.clone();
     let mut server = HttpServer::new(move || {
@@ -97,6 +101,7 @@ pub fn serve(
             .app_data(shared.clone())
             .app_data(trusted.clone())
             .app_data(limits.clone())
+            .app_data(signed_in.clone())
             .wrap(from_fn(envelope))
             .configure(configure);
         match &cors {

@@ -123,7 +123,8 @@ impl<N: Need> Caller<N> {
     }
 
     /// What the caller's API key is called.
-    pub(super) fn name(&self) -> &str {
+    #[must_use]
+    pub fn name(&self) -> &str {
         &self.name
     }
 

@@ -43,6 +43,10 @@ impl ApiKeySecret {
     }
 }
 
+/// What finds an API key again without being one: its keyed hash, which opens nothing by itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKeyHandle([u8; 32]);
+
 /// An API key as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedApiKey {
@@ -67,8 +71,21 @@ impl Vault {
     /// # Errors
     /// [`Error::InvalidCredentials`] for one that is unknown, revoked or expired.
     pub async fn authenticate<N: Need>(&self, api_key: &str) -> Result<Caller<N>, Error> {
-        let hash = self.0.keyring.hash_api_key(api_key);
-        let found = self.get::<ApiKey>(Tree::ApiKeys, &key::api_key(&hash)).await?;
+        self.authenticate_again(&self.api_key_handle(api_key)).await
+    }
+
+    /// What finds an API key again, whether or not it exists.
+    #[must_use]
+    pub fn api_key_handle(&self, api_key: &str) -> ApiKeyHandle {
+        ApiKeyHandle(self.0.keyring.hash_api_key(api_key))
+    }
+
+    /// As [`Vault::authenticate`], for whoever showed the key before.
+    ///
+    /// # Errors
+    /// As [`Vault::authenticate`].
+    pub async fn authenticate_again<N: Need>(&self, handle: &ApiKeyHandle) -> Result<Caller<N>, Error> {
+        let found = self.get::<ApiKey>(Tree::ApiKeys, &key::api_key(&handle.0)).await?;
         let found = found.ok_or(Error::InvalidCredentials)?.noun;
         let now = Timestamp::now();
         if found.expires_at.is_some_and(|end| end <= now) {

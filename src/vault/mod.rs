@@ -8,6 +8,7 @@ mod account_lists;
 mod accounts;
 mod api_keys;
 mod audit;
+mod browse;
 mod context;
 mod data_keys;
 mod definition_changes;
@@ -40,11 +41,12 @@ use tokio::sync::RwLock;
 pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
 pub use accounts::{AccountChange, ChangedAccount, NamedAccount};
-pub use api_keys::{ApiKeySecret, ListedApiKey, NewApiKey};
+pub use api_keys::{ApiKeyHandle, ApiKeySecret, ListedApiKey, NewApiKey};
 pub use audit::{
     AUDIT_LINES, AuditFilter, AuditHead, AuditLinker, AuditOutline, AuditRecord, ExportCheck, ExportFault,
     ShownCredential, VerifiedChain, VerifiedPart,
 };
+pub use browse::Search;
 pub use context::{Context, Shadowed, Variable};
 pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;

@@ -53,6 +53,12 @@ impl PageRequest {
         })
     }
 
+    /// The first `limit` docs of a list, of which there are [`PageRequest::MAX_LIMIT`] at most.
+    #[must_use]
+    pub fn first(limit: u32) -> PageRequest {
+        PageRequest { page: 1, limit: limit.clamp(1, Self::MAX_LIMIT) }
+    }
+
     pub(super) fn skip(self) -> u64 {
         u64::from(self.page - 1) * u64::from(self.limit)
     }

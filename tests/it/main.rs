@@ -13,6 +13,7 @@ mod browsers;
 mod cli;
 mod client;
 mod concurrency;
+mod console;
 mod credentials;
 mod documents;
 mod durability;

@@ -69,6 +69,10 @@ fn wrong_types_and_ranges_say_what_is_expected() {
     for wrong in ["24", "'24'", "'0s'", "1979-05-27", "'-1h'"] {
         check("sessions", &format!("ttl = {wrong}"), duration);
     }
+    for wrong in ["30", "'0s'", "'31m'", "'1d'", "true"] {
+        check("console", &format!("idle = {wrong}"), "a number and s, m, h or d in quotes, from 1s to 30m");
+    }
+    check("console", "lifetime = '13h'", "a number and s, m, h or d in quotes, from 1s to 12h");
     for wrong in ["0", "256001", "-1", "1.5", "'1'", "99999999999999999999", "true", "[]"] {
         let expected = "a whole number from 1 to 256000";
         check("limits", &format!("max_value_bytes = {wrong}"), expected);

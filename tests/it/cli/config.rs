@@ -57,7 +57,7 @@ fn every_documented_key_is_known() {
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[storage]\npath = \"data\"\n[encryption]\npassphrase = \"{PASSPHRASE}\"\n\
          argon2_memory_kib = 8192\nargon2_passes = 1\n[accounts]\nstrict = false\n[sessions]\nttl = \"24h\"\n\
-         refresh_ttl = \"30d\"\n[limits]\nmax_value_bytes = 65536\nrequests_per_second = 0\nburst = 1\n[history]\nkeep_versions = 10\n\
+         refresh_ttl = \"30d\"\n[console]\nidle = \"30m\"\nlifetime = \"12h\"\n[limits]\nmax_value_bytes = 65536\nrequests_per_second = 0\nburst = 1\n[history]\nkeep_versions = 10\n\
          [audit]\nkeep_days = 365\n"
     );
     let store = Store::new();
