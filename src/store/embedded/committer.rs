@@ -18,9 +18,6 @@ use super::shared::Shared;
 use crate::store::chain::Heads;
 use crate::store::{Error, Revision};
 
-/// How many newest records are remembered; beyond that all are forgotten and looked for again.
-const MAX_HEADS: usize = 16_384;
-
 /// The committer.
 #[derive(Debug)]
 pub(super) struct Committer {
@@ -50,7 +47,7 @@ impl Committer {
             disk: Disk::new(shared.dir.clone()),
             last: shared.applied(),
             frame: FrameBuffer::default(),
-            heads: Heads::new(),
+            heads: Heads::default(),
             closing: false,
             shared,
             queue,
@@ -187,10 +184,7 @@ impl Committer {
         }
         match self.write(&index, &decision.accepted) {
             Ok(()) => {
-                if self.heads.len() + decision.heads.len() > MAX_HEADS {
-                    self.heads.clear();
-                }
-                self.heads.extend(decision.heads);
+                self.heads.update(decision.heads);
                 decision.answers
             }
             Err(error) => withdraw(decision, &error),
