@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::model::{AuditCheckpoint, AuditEntry, Timestamp};
-use crate::store::chain::{self, Tag};
-use crate::store::{self, record};
+use crate::store::chain::{self, Run, Tag};
+use crate::store::{self, Record, Revision, record};
 use crate::vault::Error;
 use crate::vault::audit::AuditLinker;
 use crate::vault::audit::check::{ChainCheck, Fault};
@@ -41,7 +41,8 @@ impl BackwardCheck {
         }
         if key.starts_with(b"environment/") || key.starts_with(b"account/") {
             chain::number(key)?;
-            return chain::viewed(value).map(|_| None).map_err(Error::from);
+            let record = Record { key: key.to_vec(), value: value.to_vec(), revision: Revision(0) };
+            return Run::of(&record).map(|_| None).map_err(Error::from);
         }
         let number = chain::number(key)?;
         let name = key[..key.len() - chain::key(b"", number).len()].to_vec();
