@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use zeroize::Zeroizing;
 
 pub use self::address::{InvalidAddress, ListenAddress};
 pub use self::duration::{InvalidDuration, parse_duration};
@@ -280,6 +281,15 @@ impl Config {
     pub fn is_plaintext_beyond(&self, address: &SocketAddr) -> bool {
         self.server.tls.is_none() && is_beyond(address)
     }
+}
+
+/// What a passphrase file says, as `encryption.passphrase_file` is read.
+///
+/// # Errors
+///
+/// Why it says nothing: the end of a sentence that begins with the file's name.
+pub fn read_passphrase_file(path: &Path) -> Result<Zeroizing<String>, String> {
+    read::passphrase_file(path)
 }
 
 fn is_beyond(address: &SocketAddr) -> bool {

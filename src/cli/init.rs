@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::operator::this_user;
 use crate::cli::output;
 use crate::cli::starting::Start;
-use crate::control::KeyText;
+use crate::control::SecretText;
 use crate::http;
 use crate::model::{OrgName, Permissions, Reach};
 use crate::vault::{self, Contents, NewApiKey, Opened, OpeningError, Vault};
@@ -34,7 +34,7 @@ const DEFAULT_ORG: &str = "default";
 #[derive(Serialize)]
 pub(super) struct Made {
     org_id: String,
-    api_keys: BTreeMap<String, KeyText>,
+    api_keys: BTreeMap<String, SecretText>,
 }
 
 pub(super) fn run(start: &Start, arguments: &Arguments) -> Result<(), Failure> {
@@ -75,14 +75,14 @@ impl Made {
                 lifetime: None,
             };
             let (_, secret) = vault.create_api_key(this_user(), &org, new).await?;
-            api_keys.insert(environment.to_string(), KeyText::from(&secret));
+            api_keys.insert(environment.to_string(), SecretText::from(secret.expose()));
         }
         Ok(Made { org_id: org.id.to_string(), api_keys })
     }
 
     /// The key of the environment `test`.
     pub(super) fn test_key(&self) -> &str {
-        self.api_keys.get("test").map_or("", KeyText::expose)
+        self.api_keys.get("test").map_or("", SecretText::expose)
     }
 
     /// Writes the organization and its keys for people.

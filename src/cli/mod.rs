@@ -1,12 +1,15 @@
 //! The command line: one file a command. The only place that prints.
 
 mod audit;
+mod backup;
 mod client;
 mod failure;
 mod hardening;
 mod init;
 mod operator;
 mod output;
+mod passphrase;
+mod progress;
 mod reference;
 mod serve;
 mod starting;
@@ -78,6 +81,14 @@ enum StoreCommand {
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Backups
+    #[command(subcommand)]
+    Backup(backup::Backup),
+    /// The passphrase
+    #[command(subcommand)]
+    Passphrase(passphrase::Commands),
+    /// Write the store's files anew from what is live: nothing deleted or replaced is left in them
+    Compact(operator::Compact),
 }
 
 /// Runs the command that the process was started with.
@@ -136,6 +147,9 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
         StoreCommand::Orgs(orgs) => operator::run(&start, orgs.asked()),
         StoreCommand::Environments(environments) => operator::run(&start, environments.asked()),
         StoreCommand::Audit(command) => audit::run(&start, command),
+        StoreCommand::Backup(command) => backup::run(&start, &command),
+        StoreCommand::Passphrase(command) => passphrase::run(&start, &command),
+        StoreCommand::Compact(compact) => operator::run(&start, compact.asked()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,12 +9,13 @@ use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{complain, json_line, say, say_json, say_table, show_once};
+use crate::cli::progress::ProgressLine;
 use crate::cli::starting::Start;
 use crate::config::parse_duration;
-use crate::control::{self, Command, NewKey, Outcome, Unreachable};
+use crate::control::{self, Command, NewKey, Outcome, Part, Unreachable};
 use crate::http;
 use crate::model::{Environment, Operator, OrgName, Permission, Reach};
-use crate::vault::{OpeningError, Vault};
+use crate::vault::{Opened, OpeningError};
 
 /// `coffer keys`
 #[derive(Subcommand)]
@@ -28,6 +29,11 @@ pub(super) enum Keys {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Give organizations new data keys, and seal every encrypted value anew with them
+    RotateData {
+        #[command(flatten)]
+        of: OfOrg,
     },
     /// End an API key
     Revoke {
@@ -110,6 +116,20 @@ pub(super) struct OfOrg {
     org: Option<String>,
 }
 
+/// `coffer compact`
+#[derive(Args)]
+pub(super) struct Compact {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Compact {
+    pub(super) fn asked(self) -> Asked {
+        Asked { json: self.json, command: Command::Compact }
+    }
+}
+
 /// A command, and how its outcome is to be written.
 pub(super) struct Asked {
     command: Command,
@@ -134,6 +154,7 @@ impl Keys {
                 },
             },
             Keys::List { of, json } => Asked { json, command: Command::KeysList { org: of.org } },
+            Keys::RotateData { of } => Asked { json: false, command: Command::RotateData { org: of.org } },
             Keys::Revoke { id } => Asked { json: false, command: Command::KeysRevoke { id } },
         }
     }
@@ -166,7 +187,7 @@ impl Environments {
 /// The store, wherever it is: held by a server that is asked, or opened here.
 pub(super) enum Operated<'a> {
     Held(&'a Path),
-    Open(&'a Vault),
+    Open(&'a Opened),
 }
 
 impl Operated<'_> {
@@ -175,13 +196,13 @@ impl Operated<'_> {
         start: &Start,
         work: impl FnOnce(&Operated<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        match control::ask(start.dir(), &Command::OrgsList) {
+        match control::ask(start.dir(), &Command::OrgsList, &mut |_| Ok(())) {
             Err(Unreachable::Silent(_)) => {}
             Err(error) => return Err(Failure::Failed(error.to_string())),
             Ok(_) => return work(&Operated::Held(start.dir())),
         }
         let opened = http::block_on(start.open())?;
-        let done = work(&Operated::Open(&opened.vault));
+        let done = work(&Operated::Open(&opened));
         opened.engine.close().map_err(OpeningError::from)?;
         done
     }
@@ -189,29 +210,56 @@ impl Operated<'_> {
     /// Has a command carried out.
     pub(super) fn ask(&self, command: Command) -> Result<Outcome, Failure> {
         match self {
-            Operated::Held(dir) => match control::ask(dir, &command) {
+            Operated::Held(dir) => match control::ask(dir, &command, &mut |_| Ok(())) {
                 Ok(answer) => Ok(answer?),
                 Err(error) => Err(Failure::Failed(error.to_string())),
             },
-            Operated::Open(vault) => Ok(http::block_on(control::execute(vault, this_user(), command))?),
+            Operated::Open(opened) => {
+                Ok(http::block_on(control::execute_here(opened, this_user(), command, &mut |_| Ok(())))?)
+            }
         }
     }
 }
 
 pub(super) fn run(start: &Start, asked: Asked) -> Result<(), Failure> {
-    let outcome = match control::ask(start.dir(), &asked.command) {
-        Ok(answer) => answer?,
-        Err(Unreachable::Silent(_)) => here(start, asked.command)?,
-        Err(error) => return Err(Failure::Failed(error.to_string())),
-    };
+    let mut line = ProgressLine::new();
+    let outcome = carry_out(start, asked.command, &mut |part| {
+        if let Part::Progress(progress) = part {
+            line.show(&progress);
+        }
+        Ok(())
+    })?;
+    drop(line);
     write(&outcome, asked.json)
 }
 
+/// Has a command carried out, here or in the server that holds the store. `take` is given what it says meanwhile; where
+/// that fails, the command is given up.
+pub(super) fn carry_out(
+    start: &Start,
+    command: Command,
+    take: &mut dyn FnMut(Part) -> Result<(), String>,
+) -> Result<Outcome, Failure> {
+    match control::ask(start.dir(), &command, take) {
+        Ok(answer) => Ok(answer?),
+        Err(Unreachable::Silent(_)) => here(start, command, take),
+        Err(error) => Err(Failure::Failed(error.to_string())),
+    }
+}
+
 /// Runs a command on a store that no server holds.
-fn here(start: &Start, command: Command) -> Result<Outcome, Failure> {
+fn here(
+    start: &Start,
+    command: Command,
+    take: &mut dyn FnMut(Part) -> Result<(), String>,
+) -> Result<Outcome, Failure> {
     http::block_on(async {
-        let opened = start.open().await?;
-        let outcome = control::execute(&opened.vault, this_user(), command).await;
+        // A change of the passphrase is asked for with the one that opens the store, wherever that is from.
+        let opened = match &command {
+            Command::PassphraseChange { old, .. } => start.open_with(&old.expose().to_owned().into()).await?,
+            _ => start.open().await?,
+        };
+        let outcome = control::execute_here(&opened, this_user(), command, take).await;
         opened.engine.close().map_err(OpeningError::from)?;
         Ok(outcome?)
     })
@@ -269,6 +317,18 @@ fn write(outcome: &Outcome, json: bool) -> Result<(), Failure> {
                 .collect();
             say_table(["ORGANIZATION", "NAME", "ENVIRONMENT"], &cells)
         }
+        Outcome::Compacted(done) if json => say_json(done),
+        Outcome::Compacted(done) => say(&format!(
+            "compacted: {} records; the files have {} KiB now, and had {} KiB",
+            done.records,
+            done.bytes_after.div_ceil(1024),
+            done.bytes_before.div_ceil(1024)
+        )),
+        Outcome::Rotated(orgs, resealed) => {
+            say(&format!("new data keys: {orgs}; values and former versions sealed anew: {resealed}"))
+        }
+        // Said by the commands that ask for them.
+        Outcome::BackedUp(_) | Outcome::PassphraseChanged => Ok(()),
         // Asked for in pieces, by another command.
         Outcome::Audit(_) => Ok(()),
     }

@@ -57,6 +57,12 @@ pub(super) fn say_table<const N: usize>(head: [&str; N], rows: &[[&str; N]]) -> 
     Ok(())
 }
 
+/// Writes a question, whose answer comes on the same line.
+pub(super) fn ask(question: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{question}").and_then(|()| err.flush());
+}
+
 /// Writes progress, warnings and errors. Nothing can be done where stderr is closed.
 pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

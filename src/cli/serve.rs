@@ -84,7 +84,7 @@ async fn serve(
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{address}");
-    let Opened { vault, engine } = match vault::contents(start.dir())? {
+    let opened = match vault::contents(start.dir())? {
         Contents::Store => start.open().await?,
         Contents::Nothing => {
             let (opened, made) = init::create_default(&start).await?;
@@ -104,10 +104,20 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::io("listen to SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("listen to SIGINT"))?;
     let control = Listener::bind(start.dir()).map_err(Failure::io("make the control socket"))?;
-    let control = control.serve(vault.clone());
+    let control = control.serve(opened.clone());
+    let Opened { vault, engine } = opened;
     engine
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;
+    // What an earlier process began.
+    let resuming = vault.clone();
+    tokio::spawn(async move {
+        if let Err(error) = resuming.finish_rotations().await {
+            tracing::warn!(
+                "not everything is sealed with the new data keys: {error}; the next start goes on"
+            );
+        }
+    });
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let limits = &start.config.limits;
     let settings = Settings {

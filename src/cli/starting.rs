@@ -48,8 +48,19 @@ impl Start {
 
     /// Opens the store. That there is none is said first: a passphrase would not help.
     pub(super) async fn open(&self) -> Result<Opened, Failure> {
+        self.expect_store()?;
+        self.open_with(self.passphrase()?).await
+    }
+
+    /// Opens the store with a passphrase that is not the configuration's.
+    pub(super) async fn open_with(&self, passphrase: &Passphrase) -> Result<Opened, Failure> {
+        self.expect_store()?;
+        Ok(vault::open(self.dir(), passphrase, self.policy()).await?)
+    }
+
+    pub(super) fn expect_store(&self) -> Result<(), Failure> {
         match vault::contents(self.dir())? {
-            Contents::Store => Ok(vault::open(self.dir(), self.passphrase()?, self.policy()).await?),
+            Contents::Store => Ok(()),
             Contents::Nothing => Err(Failure::Failed(format!(
                 "there is no store in {}: make one with `coffer init`",
                 self.dir().display()

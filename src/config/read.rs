@@ -234,7 +234,9 @@ fn passphrase(sources: &mut Sources) -> Result<Option<Passphrase>, ConfigError> 
         },
         (None, Some(found)) => {
             let (origin, path) = resolved(found, "encryption.passphrase_file", &sources.directory)?;
-            passphrase_file(&path).map(Some).map_err(|why| ConfigError::PassphraseFile { origin, path, why })
+            passphrase_file(&path)
+                .map(|text| Some(std::mem::take(&mut *{ text }).into()))
+                .map_err(|why| ConfigError::PassphraseFile { origin, path, why })
         }
     }
 }
@@ -247,7 +249,7 @@ fn later(one: Origin, other: Origin) -> Origin {
 }
 
 /// The content without the one line break that an editor leaves at its end.
-fn passphrase_file(path: &Path) -> Result<Passphrase, String> {
+pub(super) fn passphrase_file(path: &Path) -> Result<Zeroizing<String>, String> {
     // As large as it can become: growing would leave copies behind that nobody wipes.
     let mut content = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE_FILE as usize + 1));
     File::open(path)
@@ -258,5 +260,5 @@ fn passphrase_file(path: &Path) -> Result<Passphrase, String> {
     }
     let text = std::str::from_utf8(&content).map_err(|_| "is not UTF-8".to_owned())?;
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-    if text.is_empty() { Err("is empty".to_owned()) } else { Ok(text.to_owned().into()) }
+    if text.is_empty() { Err("is empty".to_owned()) } else { Ok(Zeroizing::new(text.to_owned())) }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
+use serde::{Deserialize, Serialize};
 
 use crate::control::audit::{self, AuditAnswer, AuditCommand};
+use crate::control::parts::Parts;
+use crate::control::secret_text::SecretText;
+use crate::control::upkeep;
 use crate::model::{Environment, Id, Operator, Org, OrgName, Permission, Permissions, Reach};
-use crate::vault::{ApiKeySecret, Error, ListedApiKey, NewApiKey, Vault};
+use crate::vault::{Error, ListedApiKey, NewApiKey, Opened, Vault};
 
 /// A command, as it travels. Its texts were valid where it was written; they are parsed again where it runs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,8 +57,32 @@ pub enum Command {
         /// The organization; every one where absent.
         org: Option<String>,
     },
+    /// Make a backup; its bytes come as parts.
+    BackupCreate,
+    /// Have another passphrase open the store.
+    PassphraseChange {
+        /// The one that opens it now.
+        old: SecretText,
+        /// The one that is to.
+        new: SecretText,
+    },
+    /// Write the store's files anew from what is live.
+    Compact,
+    /// Give organizations new data keys, and seal everything anew with them.
+    RotateData {
+        /// The organization; every one where absent.
+        org: Option<String>,
+    },
     /// A question about the audit trail.
     Audit(AuditCommand),
+}
+
+impl Command {
+    /// Whether it may take longer than a commit does. Such a command says now and then that it goes on, and is
+    /// given up where the server stops.
+    pub(super) fn is_long(&self) -> bool {
+        matches!(self, Command::BackupCreate | Command::Compact | Command::RotateData { .. })
+    }
 }
 
 /// What a command brought about.
@@ -77,6 +103,14 @@ pub enum Outcome {
     EnvironmentAdded(EnvironmentRow),
     /// The environments that there are.
     Environments(Vec<EnvironmentRow>),
+    /// A backup was made, with so many records.
+    BackedUp(u64),
+    /// The passphrase was changed.
+    PassphraseChanged,
+    /// So many organizations have new data keys, with which so many values are sealed anew.
+    Rotated(usize, u64),
+    /// The store was compacted.
+    Compacted(CompactedRow),
     /// An answer about the audit trail.
     Audit(AuditAnswer),
 }
@@ -88,35 +122,7 @@ pub struct NewKey {
     #[serde(rename = "_id")]
     pub id: String,
     /// The key.
-    pub key: KeyText,
-}
-
-/// The text of an API key on its way to whoever asked for it: wiped when dropped.
-pub struct KeyText(Zeroizing<String>);
-
-impl KeyText {
-    /// The key. The name is there to be seen in a review.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&ApiKeySecret> for KeyText {
-    fn from(secret: &ApiKeySecret) -> KeyText {
-        KeyText(Zeroizing::new(secret.expose().into()))
-    }
-}
-
-impl Serialize for KeyText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.expose())
-    }
-}
-
-impl<'de> Deserialize<'de> for KeyText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KeyText, D::Error> {
-        String::deserialize(deserializer).map(|text| KeyText(Zeroizing::new(text)))
-    }
+    pub key: SecretText,
 }
 
 /// An API key in a list.
@@ -166,6 +172,17 @@ pub struct EnvironmentRow {
     pub name: String,
 }
 
+/// What a compaction did.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CompactedRow {
+    /// Records that the store has.
+    pub records: u64,
+    /// Bytes of its files before.
+    pub bytes_before: u64,
+    /// The same after.
+    pub bytes_after: u64,
+}
+
 /// Why a command was not carried out.
 #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
@@ -178,16 +195,29 @@ pub struct Refusal {
 
 impl<E: Into<Error>> From<E> for Refusal {
     fn from(error: E) -> Refusal {
-        Refusal { usage: false, message: error.into().to_string() }
+        failed(error.into().to_string())
     }
 }
 
-/// Carries out a command of the operator's.
+/// Carries out a command of the operator's, which may say something to `parts` meanwhile.
 ///
 /// # Errors
 /// Where the command is wrong, or the vault refuses.
-pub async fn execute(vault: &Vault, operator: Operator, command: Command) -> Result<Outcome, Refusal> {
+pub async fn execute(
+    opened: &Opened,
+    operator: Operator,
+    command: Command,
+    parts: &Parts,
+) -> Result<Outcome, Refusal> {
+    let vault = &opened.vault;
     match command {
+        Command::BackupCreate => upkeep::back_up(opened, operator, parts).await,
+        Command::PassphraseChange { old, new } => upkeep::change_passphrase(opened, operator, old, new).await,
+        Command::RotateData { org } => {
+            let orgs = some_orgs(vault, org.as_deref()).await?;
+            upkeep::rotate(vault, operator, &orgs, parts).await
+        }
+        Command::Compact => upkeep::compact(opened).await,
         Command::KeysCreate { org, environment, permissions, name, expires_in } => {
             let org = one_org(vault, org.as_deref()).await?;
             let permissions = permissions.iter().map(|name| name.parse::<Permission>());
@@ -198,7 +228,7 @@ pub async fn execute(vault: &Vault, operator: Operator, command: Command) -> Res
                 lifetime: expires_in.map(Duration::from_secs),
             };
             let (key, secret) = vault.create_api_key(operator, &org, new).await?;
-            Ok(Outcome::Key(NewKey { id: key.id.to_string(), key: KeyText::from(&secret) }))
+            Ok(Outcome::Key(NewKey { id: key.id.to_string(), key: SecretText::from(secret.expose()) }))
         }
         Command::KeysList { org } => {
             let mut rows = Vec::new();
@@ -252,7 +282,7 @@ async fn find_org(vault: &Vault, named: &str) -> Result<Org, Refusal> {
     })
 }
 
-fn failed(message: String) -> Refusal {
+pub(super) fn failed(message: String) -> Refusal {
     Refusal { usage: false, message }
 }
 

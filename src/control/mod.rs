@@ -7,10 +7,15 @@
 mod audit;
 mod client;
 mod command;
+mod parts;
+mod secret_text;
 mod server;
 mod socket;
+mod upkeep;
 
 pub use audit::{AuditAnswer, AuditCommand};
 pub use client::{Unreachable, ask};
-pub use command::{Command, EnvironmentRow, KeyRow, KeyText, NewKey, OrgRow, Outcome, Refusal, execute};
+pub use command::{Command, CompactedRow, EnvironmentRow, KeyRow, NewKey, OrgRow, Outcome, Refusal, execute};
+pub use parts::{Part, Parts, Progress, execute_here};
+pub use secret_text::SecretText;
 pub use server::{Listener, Server};

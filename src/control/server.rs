@@ -6,23 +6,27 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use zeroize::Zeroizing;
 
-use crate::control::command::{Command, Refusal, execute};
+use crate::control::command::{Command, Outcome, Refusal, execute, failed};
+use crate::control::parts::{self, Part, Reply};
 use crate::control::socket::SocketPath;
 use crate::model::Operator;
-use crate::vault::Vault;
+use crate::vault::Opened;
 
 /// How long a client may take to say what it wants.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// How long commands may take to finish once the server stops.
 const STOP_TIME_LIMIT: Duration = Duration::from_secs(30);
 /// The longest command, in bytes.
-const MAX_COMMAND_BYTES: u64 = 64 * 1024;
+const MAX_COMMAND_BYTES: usize = 512 * 1024;
+/// How often a long command says that it goes on.
+const ALIVE: Duration = Duration::from_secs(5);
 
 /// The socket of a held store. It is removed when this is dropped.
 pub struct Listener {
@@ -48,12 +52,12 @@ impl Listener {
     }
 
     /// Begins to answer.
-    pub fn serve(self, vault: Vault) -> Server {
+    pub fn serve(self, opened: Opened) -> Server {
         let (stop, stopping) = watch::channel(());
-        Server { stop, running: tokio::spawn(self.run(vault, stopping)) }
+        Server { stop, running: tokio::spawn(self.run(opened, stopping)) }
     }
 
-    async fn run(self, vault: Vault, mut stopping: watch::Receiver<()>) {
+    async fn run(self, opened: Opened, mut stopping: watch::Receiver<()>) {
         let mut answers = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -63,9 +67,9 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let (vault, stopping) = (vault.clone(), stopping.clone());
+                    let (opened, stopping) = (opened.clone(), stopping.clone());
                     answers.spawn(async move {
-                        if let Err(error) = answer(stream, &vault, stopping).await {
+                        if let Err(error) = answer(stream, &opened, stopping).await {
                             tracing::warn!(%error, "a control connection failed");
                         }
                     });
@@ -107,27 +111,84 @@ impl Drop for Listener {
     }
 }
 
-async fn answer(stream: UnixStream, vault: &Vault, mut stopping: watch::Receiver<()>) -> io::Result<()> {
+async fn answer(stream: UnixStream, opened: &Opened, mut stopping: watch::Receiver<()>) -> io::Result<()> {
     // Whoever could connect may write the store's files; the trail says who it was.
     let operator = Operator { uid: stream.peer_cred()?.uid() };
-    let (read, mut write) = stream.into_split();
-    let mut line = String::new();
-    let mut read = BufReader::new(read.take(MAX_COMMAND_BYTES));
-    tokio::select! {
+    let (mut read, mut write) = stream.into_split();
+    let line = tokio::select! {
         // A command that has arrived is carried out, also when the server stops at this moment.
         biased;
-        read = tokio::time::timeout(TIME_LIMIT, read.read_line(&mut line)) => read??,
+        line = tokio::time::timeout(TIME_LIMIT, read_line(&mut read)) => line??,
         _ = stopping.changed() => return Ok(()),
     };
-    let result = match serde_json::from_str::<Command>(&line) {
-        Ok(command) => execute(vault, operator, command).await,
+    let result = match serde_json::from_slice::<Command>(&line) {
+        Ok(command) => carry_out(command, operator, opened, &mut write, stopping).await?,
         Err(_) => Err(Refusal {
             usage: false,
             message: "the running server does not know this command: is it of another release?".into(),
         }),
     };
-    let mut line = Zeroizing::new(serde_json::to_vec(&result).map_err(io::Error::from)?);
-    line.push(b'\n');
-    write.write_all(&line).await?;
+    drop(line);
+    send(&mut write, &Reply::Done(result)).await?;
     write.shutdown().await
+}
+
+/// Reads a command, which may have a passphrase in it: into one buffer that does not move, and is wiped.
+async fn read_line(from: &mut OwnedReadHalf) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut line = Zeroizing::new(vec![0; MAX_COMMAND_BYTES]);
+    let mut len = 0;
+    while len < line.len() && !line[..len].ends_with(b"\n") {
+        match from.read(&mut line[len..]).await? {
+            0 => break,
+            read => len += read,
+        }
+    }
+    line.truncate(len);
+    Ok(line)
+}
+
+/// Carries out a command, and passes on what it says meanwhile.
+async fn carry_out(
+    command: Command,
+    operator: Operator,
+    opened: &Opened,
+    write: &mut OwnedWriteHalf,
+    mut stopping: watch::Receiver<()>,
+) -> io::Result<Result<Outcome, Refusal>> {
+    let is_long = command.is_long();
+    let (parts, mut said) = parts::channel();
+    let running = execute(opened, operator, command, &parts);
+    tokio::pin!(running);
+    let mut alive = tokio::time::interval(ALIVE);
+    loop {
+        tokio::select! {
+            // What was said comes before the outcome.
+            biased;
+            Some(part) = said.recv() => pass_on(write, part).await?,
+            outcome = &mut running => {
+                while let Ok(part) = said.try_recv() {
+                    pass_on(write, part).await?;
+                }
+                return Ok(outcome);
+            }
+            _ = stopping.changed(), if is_long => return Ok(Err(failed("the server is stopping".into()))),
+            _ = alive.tick(), if is_long => send(write, &Reply::Alive).await?,
+        }
+    }
+}
+
+async fn pass_on(write: &mut OwnedWriteHalf, part: Part) -> io::Result<()> {
+    match part {
+        Part::Progress(progress) => send(write, &Reply::Progress(progress)).await,
+        Part::Data(bytes) => {
+            send(write, &Reply::Data(bytes.len())).await?;
+            write.write_all(&bytes).await
+        }
+    }
+}
+
+async fn send(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+    let mut line = Zeroizing::new(serde_json::to_vec(reply).map_err(io::Error::from)?);
+    line.push(b'\n');
+    write.write_all(&line).await
 }

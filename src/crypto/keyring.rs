@@ -17,6 +17,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use self::file::KeyringFile;
+use super::backup::BackupKey;
 use super::passphrase::{self, KdfError, KdfParameters, Passphrase};
 use super::primitives::{self, MacKey};
 use super::seal::{self, AssociatedData, DataKey, OpenError, WRAPPED_KEY};
@@ -40,6 +41,8 @@ mod label {
     pub(super) const AUDIT: &str = "coffer/master/v1/audit";
     /// From the master key: wraps data keys.
     pub(super) const DATA_KEY_WRAP: &str = "coffer/master/v1/data-key-wrap";
+    /// From the master key: the keys of backups come from it, one for each.
+    pub(super) const BACKUPS: &str = "coffer/master/v1/backups";
 }
 
 /// The opened keys of one store.
@@ -51,6 +54,7 @@ pub struct Keyring {
     entity_tags: MacKey,
     audit: Arc<MacKey>,
     data_key_wrap: SecretKey,
+    backups: SecretKey,
 }
 
 impl Keyring {
@@ -85,6 +89,34 @@ impl Keyring {
         Ok(Self::from_master(&master, file.instance))
     }
 
+    /// The bytes of the same keyring under another passphrase. Slow on purpose.
+    ///
+    /// Whether the new passphrase is strong enough is for the caller to ask first.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyringError`] says.
+    pub fn change_passphrase(
+        bytes: &[u8],
+        old: &Passphrase,
+        new: &Passphrase,
+    ) -> Result<Vec<u8>, KeyringError> {
+        rewrap(bytes, old, new, None)
+    }
+
+    /// The bytes of the same keyring for another store. Slow on purpose.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyringError`] says.
+    pub fn for_instance(
+        bytes: &[u8],
+        passphrase: &Passphrase,
+        instance: [u8; 16],
+    ) -> Result<Vec<u8>, KeyringError> {
+        rewrap(bytes, passphrase, passphrase, Some(instance))
+    }
+
     fn from_master(master: &MasterKey, instance: [u8; 16]) -> Self {
         let derive = |label| primitives::derive_key(&master.0, label);
         Self {
@@ -95,6 +127,7 @@ impl Keyring {
             entity_tags: MacKey::new(&derive(label::ENTITY_TAGS)),
             audit: Arc::new(MacKey::new(&derive(label::AUDIT))),
             data_key_wrap: derive(label::DATA_KEY_WRAP),
+            backups: derive(label::BACKUPS),
         }
     }
 
@@ -126,6 +159,11 @@ impl Keyring {
     /// The key that chains the audit trail.
     pub fn audit(&self) -> &Arc<MacKey> {
         &self.audit
+    }
+
+    /// The key of the backup with this id.
+    pub fn backup_key(&self, id: &[u8; 16]) -> BackupKey {
+        BackupKey::derive(&self.backups, id)
     }
 
     /// A data key in the form that the store keeps, bound to `associated`.
@@ -175,7 +213,23 @@ impl From<KdfError> for KeyringError {
     }
 }
 
-/// The file that `key` opens to `master`; a change of the passphrase is this again, with another key.
+/// What opens with `new` to what `bytes` open to with `old`; of the same store, unless told another. Its parameters
+/// stay, its salt is new.
+fn rewrap(
+    bytes: &[u8],
+    old: &Passphrase,
+    new: &Passphrase,
+    instance: Option<[u8; 16]>,
+) -> Result<Vec<u8>, KeyringError> {
+    let file = KeyringFile::parse(bytes)?;
+    let master = unwrap_master(&passphrase::derive(old, &file.salt, file.parameters)?, &file)?;
+    let salt = primitives::random();
+    let key = passphrase::derive(new, &salt, file.parameters)?;
+    let instance = instance.unwrap_or(file.instance);
+    Ok(wrap_master(&key, file.parameters, instance, salt, &primitives::random(), &master))
+}
+
+/// The file that `key` opens to `master`.
 fn wrap_master(
     key: &KeyEncryptionKey,
     parameters: KdfParameters,

@@ -7,12 +7,14 @@
 //! - [`passphrase`]: from the operator's words to a key, by argon2id;
 //! - [`keyring`]: the one small file that the passphrase opens, and every key that comes from it;
 //! - [`seal`](mod@seal): data keys, and the sealed form of one value;
+//! - [`backup`]: what a backup is sealed with, piece by piece;
 //! - [`cache`]: what a client keeps under its own credential.
 //!
 //! `primitives` is the only file that names a cipher, a hash or the system's random numbers (argon2 alone
 //! is in [`passphrase`]), and has their published test vectors. `docs/crypto.md` has the formats byte by
 //! byte and the reasons.
 
+pub mod backup;
 pub mod cache;
 pub mod keyring;
 mod locked;
@@ -21,6 +23,7 @@ mod primitives;
 pub mod seal;
 pub mod secret;
 
+pub use backup::BackupKey;
 pub use cache::CacheKey;
 pub use keyring::{Keyring, KeyringError};
 pub use locked::all_keys_are_locked;

@@ -46,10 +46,21 @@ pub(super) fn encrypt_onto(
     out.extend_from_slice(nonce);
     let start = out.len();
     out.extend_from_slice(plaintext);
+    encrypt_from(out, start, key, nonce, associated);
+}
+
+/// Encrypts what `buffer` has from `start` on in place, and appends the tag.
+pub(super) fn encrypt_from(
+    buffer: &mut Vec<u8>,
+    start: usize,
+    key: &SecretKey,
+    nonce: &[u8; NONCE_LEN],
+    associated: &[u8],
+) {
     let tag = XChaCha20Poly1305::new(key.expose().into())
-        .encrypt_inout_detached(&XNonce::from(*nonce), associated, InOutBuf::from(&mut out[start..]))
-        .expect("the plaintext is below the cipher's limit of 256 GiB: it is in memory, once more");
-    out.extend_from_slice(&tag);
+        .encrypt_inout_detached(&XNonce::from(*nonce), associated, InOutBuf::from(&mut buffer[start..]))
+        .expect("the plaintext is below the cipher's limit of 256 GiB: it is in memory");
+    buffer.extend_from_slice(&tag);
 }
 
 /// Decrypts `buffer` in place, from ciphertext and tag to plaintext, and cuts the tag off.

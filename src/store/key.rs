@@ -34,12 +34,12 @@ pub fn data_key(org: Id, key: Id) -> Vec<u8> {
     Key::of(org).id(key).end()
 }
 
-/// The id of the data key that [`data_key`] made `key` from.
+/// Organization and id of the data key that [`data_key`] made `key` from.
 ///
 /// # Errors
 /// [`Error::Damaged`] where it is not such a key.
-pub fn parse_data_key(key: &[u8]) -> Result<Id, Error> {
-    parse(key, |[_org, id]| id.parse().ok())
+pub fn parse_data_key(key: &[u8]) -> Result<(Id, Id), Error> {
+    parse(key, |[org, id]| Some((org.parse().ok()?, id.parse().ok()?)))
 }
 
 /// The key of an API key in `api_keys`, from the keyed hash of the key.
@@ -267,6 +267,9 @@ pub fn accounts_counter(org: Id, environment: &Environment) -> Vec<u8> {
 pub fn sessions_counter(org: Id, environment: &Environment, account: &AccountId) -> Vec<u8> {
     Key::new().text("sessions").id(org).text(environment.as_str()).text(account.as_str()).end()
 }
+
+/// What every key that [`sessions_counter`] made begins with.
+pub const SESSIONS_COUNTERS: &[u8] = b"sessions/";
 
 /// A key under construction: segments, each followed by a separator.
 struct Key(Vec<u8>);

@@ -3,6 +3,7 @@
 //! An organization has a chain of its own, and the store one. An entry is bound to all before it by a MAC, and is
 //! in the views of those who may see it: of its environment, and of its linked account.
 
+mod backward;
 mod check;
 mod entries;
 mod export;
@@ -13,6 +14,7 @@ mod prune;
 mod refusals;
 mod text;
 
+pub(super) use backward::BackwardCheck;
 pub use export::{AuditOutline, LINES as AUDIT_LINES, VerifiedPart};
 pub use file::{ExportCheck, ExportFault, VerifiedChain};
 pub use link::AuditLinker;
@@ -153,7 +155,8 @@ impl Vault {
         Ok(views)
     }
 
-    /// Writes the entry of an act of the operator's that changed no record of the store.
+    /// Writes the entry of an act of the operator's that changes no record of the store: before it, so that none is
+    /// done without an entry. Taken also while free disk is low, as some of them help against that.
     ///
     /// # Errors
     /// Only the store's.
@@ -165,7 +168,7 @@ impl Vault {
         entity: Entity,
     ) -> Result<(), Error> {
         let author = Author::operator(org, operator);
-        let batch = self.record(Batch::new(), author, Act::new(event, entity)).await?;
+        let batch = self.record(Batch::new().freeing_space(), author, Act::new(event, entity)).await?;
         // It requires nothing, so it cannot conflict.
         self.commit(batch).await.map(drop)
     }

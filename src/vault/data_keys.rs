@@ -1,6 +1,6 @@
 //! The data keys of the store's organizations, and what is sealed with them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -26,9 +26,14 @@ struct Keys {
 }
 
 impl DataKeys {
+    /// None.
+    pub(super) fn none() -> DataKeys {
+        DataKeys(RwLock::default())
+    }
+
     /// Reads and unwraps the store's data keys.
     pub(super) async fn load(engine: &dyn Engine, keyring: &Keyring) -> Result<DataKeys, Error> {
-        let mut keys = Keys::default();
+        let keys = DataKeys::none();
         let mut after: Option<Vec<u8>> = None;
         loop {
             let orgs = engine.scan(Tree::Orgs, b"", after.as_deref(), 256).await?;
@@ -37,16 +42,30 @@ impl DataKeys {
             for found in &orgs {
                 let org: Org = record::decode(&found.value)?;
                 for found in engine.scan(Tree::DataKeys, &key::org_prefix(org.id), None, usize::MAX).await? {
-                    let id = key::parse_data_key(&found.key)?;
-                    let key = Arc::new(keyring.unwrap(&found.value, &wrapping(org.id, id))?);
-                    keys.by_id.insert(id, key.clone());
+                    let (_, id) = keys.unwrap(keyring, &found.key, &found.value)?;
                     if id == org.data_key {
-                        keys.current.insert(org.id, key);
+                        keys.make_current(org.id, id);
                     }
                 }
             }
         }
-        Ok(DataKeys(RwLock::new(keys)))
+        Ok(keys)
+    }
+
+    /// Unwraps the data key that stands under `key`, so that what is sealed with it opens. Returns whose it is,
+    /// and its id.
+    pub(super) fn unwrap(&self, keyring: &Keyring, key: &[u8], wrapped: &[u8]) -> Result<(Id, Id), Error> {
+        let (org, id) = key::parse_data_key(key)?;
+        let key = keyring.unwrap(wrapped, &wrapping(org, id))?;
+        self.0.write().by_id.insert(id, Arc::new(key));
+        Ok((org, id))
+    }
+
+    fn make_current(&self, org: Id, id: Id) {
+        let mut keys = self.0.write();
+        if let Some(key) = keys.by_id.get(&id).cloned() {
+            keys.current.insert(org, key);
+        }
     }
 
     /// A new data key for `org`, and its wrapped form, which must be stored before the key is
@@ -63,6 +82,11 @@ impl DataKeys {
         let mut keys = self.0.write();
         keys.by_id.insert(Id::from_bytes(key.id().0), key.clone());
         keys.current.insert(org, key);
+    }
+
+    /// Forgets keys that nothing is sealed with any more.
+    pub(super) fn forget(&self, old: &BTreeSet<Id>) {
+        self.0.write().by_id.retain(|id, _| !old.contains(id));
     }
 
     /// Seals a value's text so that it opens only at this address, under this id and version.

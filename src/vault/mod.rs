@@ -8,6 +8,7 @@ mod account_lists;
 mod accounts;
 mod api_keys;
 mod audit;
+mod backup;
 mod browse;
 mod context;
 mod data_keys;
@@ -15,6 +16,7 @@ mod definition_changes;
 mod definition_lists;
 mod definitions;
 mod error;
+mod examine;
 mod history;
 mod ids;
 mod import;
@@ -22,8 +24,10 @@ mod key_uses;
 mod opening;
 mod orgs;
 mod page;
+mod passphrase;
 mod precondition;
 mod render;
+mod rotation;
 mod session_tokens;
 mod sessions;
 mod set_value;
@@ -36,7 +40,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 
 pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
@@ -46,12 +50,14 @@ pub use audit::{
     AUDIT_LINES, AuditFilter, AuditHead, AuditLinker, AuditOutline, AuditRecord, ExportCheck, ExportFault,
     ShownCredential, VerifiedChain, VerifiedPart,
 };
+pub use backup::{Advance, BackupError, BackupSummary, restore, verify};
 pub use browse::Search;
 pub use context::{Context, Shadowed, Variable};
 pub use definition_changes::DefinitionPatch;
 pub use definition_lists::DefinitionFilter;
 pub use definitions::NewDefinition;
 pub use error::Error;
+pub use examine::Examined;
 pub use history::ValueVersion;
 pub use ids::SubjectIds;
 pub use import::{Import, Imported};
@@ -59,6 +65,7 @@ pub use opening::{Contents, Opened, OpeningError, audit_linker, contents, create
 pub use page::{Page, PageRequest};
 pub use precondition::{Precondition, Tags};
 pub use render::{MAX_TEMPLATE_BYTES, Reference, Rendered};
+pub use rotation::Rotation;
 pub use session_tokens::SessionToken;
 pub use sessions::IssuedTokens;
 pub use set_value::SetValue;
@@ -72,6 +79,7 @@ use crate::store::{self, Batch, Engine, Revision, Tree};
 use audit::Refusals;
 use data_keys::DataKeys;
 use key_uses::KeyUses;
+use rotation::Rotations;
 
 /// What the operator decided.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +129,9 @@ struct Inner {
     /// Held shared by whoever sets a value, exclusively by whoever changes a definition with all its values:
     /// requirements alone would keep the store correct, but a busy definition could then never be changed.
     definition_gates: [RwLock<()>; GATES],
+    rotations: Rotations,
+    /// Held by whoever changes the passphrase.
+    passphrase_gate: Mutex<()>,
 }
 
 /// Definitions share gates; enough of them that two rarely do.
@@ -148,7 +159,13 @@ impl Vault {
             ids: IdGenerator::default(),
             policy,
             definition_gates: std::array::from_fn(|_| RwLock::new(())),
+            rotations: Rotations::default(),
+            passphrase_gate: Mutex::new(()),
         })))
+    }
+
+    fn keyring(&self) -> &Keyring {
+        &self.0.keyring
     }
 
     /// Whether the store takes writes.

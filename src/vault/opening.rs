@@ -14,7 +14,8 @@ use crate::store::embedded::{self, Embedded, Presence};
 use crate::store::{Batch, Engine, Tree};
 use crate::vault::{self, AuditLinker, Policy, Vault};
 
-const KEYRING: &str = "keyring";
+/// The keyring's file.
+pub(super) const KEYRING: &str = "keyring";
 /// In [`Tree::Meta`]: the format of the records.
 const META_FORMAT: &[u8] = b"format";
 /// The format that this release writes.
@@ -29,7 +30,8 @@ pub enum Contents {
     Store,
 }
 
-/// An open store.
+/// An open store. Clones are the same store.
+#[derive(Clone)]
 pub struct Opened {
     /// The rules over it.
     pub vault: Vault,
@@ -165,7 +167,7 @@ pub fn audit_linker(dir: &Path, passphrase: &Passphrase) -> Result<AuditLinker, 
 }
 
 /// Written whole under another name, synced, renamed: a reader sees all of it or none.
-fn write_keyring(dir: &Path, bytes: &[u8]) -> Result<(), OpeningError> {
+pub(super) fn write_keyring(dir: &Path, bytes: &[u8]) -> Result<(), OpeningError> {
     let path = dir.join(KEYRING);
     let write = || {
         let new = dir.join("keyring.new");

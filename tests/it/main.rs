@@ -10,6 +10,7 @@ mod admin;
 mod architecture;
 mod audit;
 mod browsers;
+mod care;
 mod cli;
 mod client;
 mod concurrency;

@@ -33,14 +33,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use reader::{Reader, parse_header};
+pub(super) use reader::Reader;
+use reader::parse_header;
 
-use super::error::{Doing, OpenError, damaged};
+use super::error::{Doing, OpenError, UpkeepError, damaged};
 use super::files;
 use super::index::Index;
 use super::instance::Instance;
 use super::logged::Bytes;
-use crate::store::{Error, Revision, Tree};
+use crate::store::{Revision, Tree};
 
 const MAGIC: &[u8; 8] = b"COFFERB\n";
 const FORMAT: u32 = 1;
@@ -79,19 +80,6 @@ pub(super) struct Summary {
     pub(super) bytes: u64,
 }
 
-/// Why no base was written.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
-    #[error("the store is closing")]
-    Stopped,
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error(transparent)]
-    Index(#[from] Error),
-    #[error("it does not read back as written: {0}")]
-    Verify(OpenError),
-}
-
 /// The path of the base that starts at `start`.
 pub(super) fn path(dir: &Path, start: Revision) -> PathBuf {
     dir.join(format!("{:020}{ENDING}", start.0))
@@ -110,13 +98,18 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<(Revision, PathBuf)>> {
     Ok(bases)
 }
 
-/// Writes the base of a store that holds nothing.
-pub(super) fn create_empty(dir: &Path, instance: Instance) -> io::Result<()> {
-    files::create_dir(dir)?;
-    let start = Revision(0);
-    let mut writer = Writer::begin(&dir.join(TEMPORARY), instance, start)?;
-    writer.finish(start)?;
-    place(dir, start)
+/// Writes the first base of a store: one that begins with what `fill` gives the writer, as of commit `start`.
+pub(super) fn create<E: From<OpenError>>(
+    dir: &Path,
+    instance: Instance,
+    start: Revision,
+    fill: impl FnOnce(&mut Writer) -> Result<(), E>,
+) -> Result<(), E> {
+    files::create_dir(dir).doing("create", dir)?;
+    let mut writer = Writer::begin(&dir.join(TEMPORARY), instance, start).doing("write the base in", dir)?;
+    fill(&mut writer)?;
+    let end = writer.close_chunk().and_then(|()| writer.finish(start)).and_then(|()| place(dir, start));
+    Ok(end.doing("write the base in", dir)?)
 }
 
 /// Removes the base that a process was writing when it died.
@@ -131,7 +124,7 @@ pub(super) fn write(
     start: Revision,
     index: &Index,
     stop: &AtomicBool,
-) -> Result<Summary, WriteError> {
+) -> Result<Summary, UpkeepError> {
     let temporary = dir.join(TEMPORARY);
     let written = write_temporary(&temporary, instance, start, index, stop);
     if written.is_err() {
@@ -149,7 +142,7 @@ fn write_temporary(
     start: Revision,
     index: &Index,
     stop: &AtomicBool,
-) -> Result<Summary, WriteError> {
+) -> Result<Summary, UpkeepError> {
     let mut writer = Writer::begin(path, instance, start)?;
     for tree in Tree::ALL {
         writer.write_tree(tree, index, stop)?;
@@ -165,14 +158,14 @@ pub(super) fn verify(
     instance: Instance,
     start: Revision,
     stop: &AtomicBool,
-) -> Result<Summary, WriteError> {
+) -> Result<Summary, UpkeepError> {
     let stopped = || stop.load(Ordering::Relaxed);
     let go_on = &mut |_: &[BaseRecord<'_>]| {
         if stopped() { Err(damaged(path, "it was not read to its end")) } else { Ok(()) }
     };
     match read(path, instance, start, go_on) {
-        Err(_) if stopped() => Err(WriteError::Stopped),
-        other => other.map_err(WriteError::Verify),
+        Err(_) if stopped() => Err(UpkeepError::Stopped),
+        other => other.map_err(UpkeepError::Verify),
     }
 }
 
@@ -198,7 +191,8 @@ pub(super) fn free(dir: &Path, newest: Revision) -> io::Result<()> {
     files::sync_dir(dir)
 }
 
-struct Writer {
+/// A base in the making.
+pub(super) struct Writer {
     out: BufWriter<File>,
     crc: u32,
     payload: Vec<u8>,
@@ -233,11 +227,11 @@ impl Writer {
         self.out.write_all(bytes)
     }
 
-    fn write_tree(&mut self, tree: Tree, index: &Index, stop: &AtomicBool) -> Result<(), WriteError> {
+    fn write_tree(&mut self, tree: Tree, index: &Index, stop: &AtomicBool) -> Result<(), UpkeepError> {
         let mut after: Option<Vec<u8>> = None;
         loop {
             if stop.load(Ordering::Relaxed) {
-                return Err(WriteError::Stopped);
+                return Err(UpkeepError::Stopped);
             }
             // One chunk at a time, and nothing is written to disk while the walk holds up commits.
             let mut last = None;
@@ -252,6 +246,18 @@ impl Writer {
             }
             after = last;
         }
+    }
+
+    /// Adds the next record of a base that no index has.
+    pub(super) fn push(
+        &mut self,
+        tree: Tree,
+        key: &[u8],
+        revision: Revision,
+        value: &[u8],
+    ) -> io::Result<()> {
+        self.add(tree, key, revision, value);
+        if self.payload.len() < CHUNK { Ok(()) } else { self.close_chunk() }
     }
 
     fn add(&mut self, tree: Tree, key: &[u8], revision: Revision, value: &[u8]) {
@@ -305,7 +311,17 @@ pub(super) fn read(
     start: Revision,
     visit: &mut Visit<'_>,
 ) -> Result<Summary, OpenError> {
-    let mut reader = Reader::open(path)?;
+    read_opened(Reader::open(path)?, path, instance, start, visit)
+}
+
+/// The same of a base that was opened before: it may have been replaced since.
+pub(super) fn read_opened(
+    mut reader: Reader,
+    path: &Path,
+    instance: Instance,
+    start: Revision,
+    visit: &mut Visit<'_>,
+) -> Result<Summary, OpenError> {
     if reader.header(instance)? != start {
         return Err(damaged(path, MISNAMED));
     }

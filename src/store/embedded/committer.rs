@@ -5,20 +5,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
+use super::compaction;
 use super::disk::Disk;
 use super::group::{self, Accepted, Decision};
 use super::index::{Index, IndexWrite};
 use super::journal::{AppendError, FrameBuffer, Journal};
 use super::keeper::Waker;
-use super::queue::{Answer, Message, Submission, release};
+use super::queue::{Answer, Errand, Message, Submission, release, stopped};
 use super::quiet;
 use super::reached::Reached;
 use super::shared::Shared;
 use crate::store::chain::Heads;
 use crate::store::{Error, Revision};
-
-/// How many newest records are remembered; beyond that all are forgotten and looked for again.
-const MAX_HEADS: usize = 16_384;
 
 /// The committer.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ impl Committer {
             disk: Disk::new(shared.dir.clone()),
             last: shared.applied(),
             frame: FrameBuffer::default(),
-            heads: Heads::new(),
+            heads: Heads::default(),
             closing: false,
             shared,
             queue,
@@ -69,47 +67,88 @@ impl Committer {
     fn run(mut self) {
         let mut group = Vec::new();
         while !self.closing {
-            self.gather(&mut group);
-            if group.is_empty() {
-                continue;
+            let errand = self.gather(&mut group);
+            if !group.is_empty() {
+                self.release(&group);
+                self.commit_guarded(&mut group);
             }
-            self.release(&group);
-            // sled may panic on an index that is damaged underneath it. What was synced is safe in the
-            // journal; what the index holds now is unknown, so this is an end like a failed sync. Its message
-            // stays here, as it may show what a page holds.
-            let answers = quiet::catch(|| self.commit(&group)).unwrap_or_else(|_| {
-                let error = self.fail("the index broke while a commit was applied".into());
-                group.iter().map(|_| Err(error.clone())).collect()
-            });
-            self.answer(group.drain(..), answers);
+            if let Some(errand) = errand {
+                self.run_errand(errand);
+            }
         }
+    }
+
+    fn commit_guarded(&mut self, group: &mut Vec<Submission>) {
+        // sled may panic on an index that is damaged underneath it. What was synced is safe in the
+        // journal; what the index holds now is unknown, so this is an end like a failed sync. Its message
+        // stays here, as it may show what a page holds.
+        let answers = quiet::catch(|| self.commit(group)).unwrap_or_else(|_| {
+            let error = self.fail("the index broke while a commit was applied".into());
+            group.iter().map(|_| Err(error.clone())).collect()
+        });
+        self.answer(group.drain(..), answers);
+    }
+
+    fn run_errand(&mut self, errand: Errand) {
+        // Nobody listening any more is no error, here as with commits.
+        match errand {
+            Errand::LeaveSegment(reply) => {
+                let _ = reply.send(self.leave_segment());
+            }
+            Errand::Replace(index, has, reply) => {
+                let _ = reply.send(self.replace_index(*index, has));
+            }
+        }
+    }
+
+    fn leave_segment(&mut self) -> Result<(), Error> {
+        if let Some(error) = self.shared.failure() {
+            return Err(error);
+        }
+        match self.journal.leave_segment(Revision(self.last.0 + 1)) {
+            Ok(()) => Ok(()),
+            Err(AppendError::NoRoom(_)) => Err(Error::Full),
+            Err(AppendError::Failed(e)) => Err(self.fail(format!("the journal could not be written: {e}"))),
+        }
+    }
+
+    /// Brings `index` up to the last commit, and lets everybody use it from now on.
+    fn replace_index(&self, index: Index, has: Revision) -> Result<Index, Error> {
+        if let Some(error) = self.shared.failure() {
+            return Err(error);
+        }
+        compaction::catch_up(&self.shared, &index, has, self.last)?;
+        index.set_begun(self.last);
+        self.shared.replace_index(index).ok_or_else(stopped)
     }
 
     /// Waits for a batch, then takes what is there: a group grows while the one before it is synced, so no
     /// delay is needed to fill it.
-    fn gather(&mut self, group: &mut Vec<Submission>) {
+    /// An errand ends the group.
+    fn gather(&mut self, group: &mut Vec<Submission>) -> Option<Errand> {
         let mut bytes = 0;
         let Ok(mut message) = self.queue.recv() else {
             self.closing = true;
-            return;
+            return None;
         };
         loop {
             match message {
                 Message::Close => {
                     self.closing = true;
-                    return;
+                    return None;
                 }
+                Message::Errand(errand) => return Some(errand),
                 Message::Commit(submission) => {
                     bytes += submission.weight;
                     group.push(submission);
                 }
             }
             if group.len() >= self.shared.tuning.group_batches || bytes >= self.shared.tuning.group_bytes {
-                return;
+                return None;
             }
             match self.queue.try_recv() {
                 Ok(next) => message = next,
-                Err(_) => return,
+                Err(_) => return None,
             }
         }
     }
@@ -140,12 +179,12 @@ impl Committer {
                 .map(|submission| &submission.batch)
                 .map(|batch| if low && !batch.frees_space() { Err(Error::Full) } else { Ok(batch) }),
         );
+        if let Some(why) = decision.answers.iter().find_map(damage) {
+            self.keeper.suspect(why);
+        }
         match self.write(&index, &decision.accepted) {
             Ok(()) => {
-                if self.heads.len() + decision.heads.len() > MAX_HEADS {
-                    self.heads.clear();
-                }
-                self.heads.extend(decision.heads);
+                self.heads.update(decision.heads);
                 decision.answers
             }
             Err(error) => withdraw(decision, &error),
@@ -167,7 +206,8 @@ impl Committer {
         self.last = last.revision;
         self.shared.set_applied(last.revision);
         for batch in accepted {
-            self.shared.feed.add(batch.revision, batch.writes().map(|write| write.change()));
+            let told = batch.writes().filter(|_| batch.is_announced);
+            self.shared.feed.add(batch.revision, told.map(|write| write.change()));
         }
         self.shared.counters.commits.fetch_add(accepted.len() as u64, Relaxed);
         Ok(())
@@ -200,6 +240,14 @@ impl Committer {
             // Nobody listening any more is no error: the commit stands.
             let _ = submission.reply.send(answer);
         }
+    }
+}
+
+/// What a read of the index met, where that is why a batch was refused.
+fn damage(answer: &Answer) -> Option<&str> {
+    match answer {
+        Err(Error::Damaged(why)) => Some(why),
+        _ => None,
     }
 }
 

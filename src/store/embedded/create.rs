@@ -9,7 +9,8 @@ use super::instance::Instance;
 use super::journal::Journal;
 use super::state::State;
 use super::tuning::Tuning;
-use super::{BASE_DIR, Embedded, INDEX_DIR, JOURNAL_DIR, base, files, reached};
+use super::{BASE_DIR, Embedded, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, files, reached};
+use crate::store::Revision;
 
 /// Stands in the directory while a creation is under way: the first file written, the last one removed. It
 /// names the store that is being created, so that one that strayed into another cannot wipe it.
@@ -70,8 +71,21 @@ pub(super) fn presence(dir: &Path) -> Result<Presence, OpenError> {
     Ok(if any { Presence::Store } else { Presence::Nothing })
 }
 
-/// Writes the files of an empty store, below the marker. What an interrupted creation left is removed.
-pub(super) fn lay_out(dir: &Path, tuning: &Tuning) -> Result<(), OpenError> {
+/// What a store begins with, which is not nothing where it is restored.
+pub(super) struct Beginning<F> {
+    /// The commit that it is as of.
+    pub(super) start: Revision,
+    /// Gives its records to the writer of its base.
+    pub(super) fill: F,
+}
+
+/// Writes the files of a new store, below the marker. What an interrupted creation left is removed.
+pub(super) fn lay_out<E, F>(dir: &Path, tuning: &Tuning, beginning: Beginning<F>) -> Result<(), E>
+where
+    E: From<OpenError>,
+    F: FnOnce(&mut base::Writer) -> Result<(), E>,
+{
+    let Beginning { start, fill } = beginning;
     let instance = match begun(dir)? {
         Some(instance) => instance,
         None => Instance::random().doing("name the store in", dir)?,
@@ -80,13 +94,13 @@ pub(super) fn lay_out(dir: &Path, tuning: &Tuning) -> Result<(), OpenError> {
     files::replace(dir, MARKER, instance.to_string().as_bytes()).doing("write the marker in", dir)?;
     State::remove(dir).doing("clear", dir)?;
     reached::remove(dir).doing("clear", dir)?;
-    for name in [BASE_DIR, JOURNAL_DIR, INDEX_DIR] {
+    for name in [BASE_DIR, JOURNAL_DIR, INDEX_DIR, NEXT_INDEX_DIR] {
         files::remove_dir(&dir.join(name)).doing("clear", dir)?;
     }
-    Journal::create(&dir.join(JOURNAL_DIR), instance, tuning.segment_bytes)
+    Journal::create(&dir.join(JOURNAL_DIR), instance, start, tuning.segment_bytes)
         .doing("write the journal in", dir)?;
-    base::create_empty(&dir.join(BASE_DIR), instance).doing("write the base in", dir)?;
-    files::sync_dir(dir).doing("sync", dir)
+    base::create(&dir.join(BASE_DIR), instance, start, fill)?;
+    Ok(files::sync_dir(dir).doing("sync", dir)?)
 }
 
 /// The store whose creation was begun in `dir`.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
+use crate::store::embedded::Embedded;
+
 /// Space that only changes which free space may use.
 const RESERVE_BYTES: u64 = 64 << 20;
 /// The same as a share of the file system, for large ones.
@@ -58,8 +60,18 @@ pub struct DiskUse {
     pub is_low: bool,
 }
 
+impl Embedded {
+    /// How much of the disk the store's files take, and how much is free. Looks at each file.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn disk_use(&self) -> io::Result<DiskUse> {
+        used(&self.shared.dir)
+    }
+}
+
 /// What lies under `dir`. Files that go meanwhile take nothing.
-pub(super) fn used(dir: &Path) -> io::Result<DiskUse> {
+fn used(dir: &Path) -> io::Result<DiskUse> {
     let (mut dirs, mut used) = (vec![dir.to_path_buf()], 0);
     while let Some(each) = dirs.pop() {
         for entry in fs::read_dir(each)?.flatten() {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::store;
+
 /// Why a store could not be created, opened or closed. In every case its files are as they were, but for
 /// leftovers that no longer mean anything.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,29 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Why a store that is open was not looked after: nothing of it is lost by that.
+#[derive(Debug, thiserror::Error)]
+pub enum UpkeepError {
+    /// The store is being closed.
+    #[error("the store is closing")]
+    Stopped,
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The index could not be read, or the store takes no writes.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The store's own files are damaged, or cannot be read.
+    #[error(transparent)]
+    Files(#[from] OpenError),
+    /// What was written does not read back.
+    #[error("it does not read back as written: {0}")]
+    Verify(OpenError),
+    /// The new index could not be built.
+    #[error("no new index could be built: {0}")]
+    Index(String),
 }
 
 /// Names the file and the deed that an [`io::Error`] keeps to itself.

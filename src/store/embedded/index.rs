@@ -6,7 +6,7 @@
 
 use std::ops::Bound;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
@@ -25,6 +25,8 @@ const KEY_FORMAT: &[u8] = b"format";
 /// The index.
 #[derive(Debug)]
 pub(super) struct Index {
+    /// Where its files are.
+    dir: PathBuf,
     db: sled::Db,
     trees: Vec<sled::Tree>,
     overflow: sled::Tree,
@@ -73,6 +75,7 @@ impl Index {
         let engine = db.open_tree("engine")?;
         let chunked = Tree::ALL.map(|tree| AtomicBool::new(has_prefix(&overflow, &[u8::from(tree)])));
         Ok(Index {
+            dir: dir.to_owned(),
             db,
             trees,
             overflow,
@@ -261,12 +264,26 @@ impl Index {
         Ok(format.is_some_and(|format| format == FORMAT.to_be_bytes()))
     }
 
-    /// Closes the index; on disk when this returns. Returns the checksum of its files.
+    /// Where its files are.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Says that readers of this index, or of one that it takes the place of, may have seen `revision`.
+    pub(super) fn set_begun(&self, revision: Revision) {
+        self.begun.fetch_max(revision.0, Ordering::Relaxed);
+    }
+
+    /// Closes the index and leaves its files at `dir`; on disk when this returns. Returns their checksum.
     pub(super) fn close(self, dir: &Path) -> Result<u32, String> {
         self.db.flush().map_err(|e| e.to_string())?;
+        let now_at = self.dir.clone();
         // First let go, so that nothing is written after the sync.
         drop(self);
-        index_files::sync(dir).and_then(|()| index_files::checksum(dir)).map_err(|e| e.to_string())
+        index_files::place(&now_at, dir)
+            .and_then(|()| index_files::sync(dir))
+            .and_then(|()| index_files::checksum(dir))
+            .map_err(|e| e.to_string())
     }
 
     /// Writes out what sled holds in memory.

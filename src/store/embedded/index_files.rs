@@ -67,6 +67,26 @@ fn below(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Leaves the index whose files are at `from`, and which is closed, at `to`.
+pub(super) fn place(from: &Path, to: &Path) -> io::Result<()> {
+    if from == to {
+        return Ok(());
+    }
+    files::remove_dir(to)?;
+    std::fs::rename(from, to)?;
+    to.parent().map_or(Ok(()), files::sync_dir)
+}
+
+/// Removes the indexes that were set aside.
+pub(super) fn remove_aside(store: &Path) -> io::Result<()> {
+    for name in files::names(store)? {
+        if name.starts_with(ASIDE) {
+            files::remove_dir(&store.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Moves an index that is not what it should be out of the way, for whoever wants to know why. One is
 /// kept: the one before it is deleted.
 pub(super) fn set_aside(store: &Path, index: &Path) -> io::Result<Option<PathBuf>> {

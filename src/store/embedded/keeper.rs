@@ -9,12 +9,15 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::base::{self, Summary, WriteError};
+use super::base::{self, Summary};
+use super::error::UpkeepError;
+use super::healing;
 use super::journal;
+use super::queue::Queue;
 use super::quiet;
 use super::shared::Shared;
 use super::state::{IndexState, State};
-use crate::store::Revision;
+use crate::store::{Error, Revision};
 
 /// Wakes the keeper when enough was written.
 #[derive(Debug, Clone)]
@@ -41,6 +44,14 @@ impl Waker {
         let due = self.shared.tuning.checkpoint_bytes;
         // At the crossing only: the keeper need not be told again while it works.
         if before < due && before + bytes >= due || self.desk.base_due(&self.shared) {
+            self.call();
+        }
+    }
+
+    /// Says that a read of the index met something broken.
+    pub(super) fn suspect(&self, why: &str) {
+        if self.shared.suspicion.raise(why) {
+            tracing::warn!("the index is damaged, and will be built anew: {why}");
             self.call();
         }
     }
@@ -77,24 +88,36 @@ impl Desk {
 #[derive(Debug)]
 pub(super) struct Keeper {
     waker: Waker,
+    work: Arc<Mutex<Work>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Keeper {
     /// Starts the keeper of a store whose newest base has `base_bytes`. The journal was counted before: all
     /// of it is in the index, as after a checkpoint.
-    pub(super) fn start(shared: Arc<Shared>, base_bytes: u64) -> std::io::Result<Keeper> {
+    pub(super) fn start(shared: Arc<Shared>, queue: Queue, base_bytes: u64) -> std::io::Result<Keeper> {
         let desk = Arc::new(Desk::default());
         desk.base_at.store(base_at(&shared, base_bytes), Relaxed);
-        let work = Work {
-            shared: Arc::clone(&shared),
-            desk: Arc::clone(&desk),
+        let work = Arc::new(Mutex::new(Work {
             noted: shared.applied(),
+            reached: Revision(0),
             written: shared.counters.journal_written.load(Relaxed),
-        };
+            renewed: 0,
+            desk: Arc::clone(&desk),
+            queue,
+            shared: Arc::clone(&shared),
+        }));
         let waker = Waker { desk, shared };
-        let thread = std::thread::Builder::new().name("store-keeper".into()).spawn(move || work.run())?;
-        Ok(Keeper { waker, thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("store-keeper".into()).spawn({
+            let (work, waker) = (Arc::clone(&work), waker.clone());
+            move || run(&work, &waker)
+        })?;
+        Ok(Keeper { waker, work, thread: Some(thread) })
+    }
+
+    /// What it does, for whoever needs a base or a checkpoint now. One at a time does it.
+    pub(super) fn work(&self) -> Arc<Mutex<Work>> {
+        Arc::clone(&self.work)
     }
 
     /// What wakes it.
@@ -115,31 +138,47 @@ impl Keeper {
 }
 
 fn base_at(shared: &Shared, base_bytes: u64) -> u64 {
-    shared.tuning.base_bytes.max(base_bytes * 2)
+    shared.tuning.base_bytes.max(base_bytes)
 }
 
-struct Work {
-    shared: Arc<Shared>,
+fn run(work: &Mutex<Work>, waker: &Waker) {
+    work.lock().guarded(Work::check_base);
+    while waker.desk.wait(&waker.shared) {
+        if waker.shared.failure().is_none() {
+            let mut work = work.lock();
+            work.guarded(Work::work);
+            work.guarded(Work::heal);
+        }
+    }
+}
+
+/// What is done behind the committer.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) shared: Arc<Shared>,
+    /// For what the committer must do between two groups.
+    pub(super) queue: Queue,
     desk: Arc<Desk>,
     /// The commit of the last checkpoint.
     noted: Revision,
+    /// The last commit of which the newest base may show something, where that was written here.
+    pub(super) reached: Revision,
     /// How much journal there was then.
     written: u64,
+    /// How large the index was when it was built anew for its size.
+    pub(super) renewed: u64,
 }
 
 impl Work {
-    fn run(mut self) {
-        self.guarded(Work::check_base);
-        while self.desk.wait(&self.shared) {
-            if self.shared.failure().is_none() {
-                self.guarded(Work::work);
-            }
-        }
+    /// Whether it is time to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.desk.stop.load(Relaxed)
     }
 
     fn guarded(&mut self, work: fn(&mut Work) -> Result<(), String>) {
         let done = quiet::catch(|| work(self)).unwrap_or_else(|_| {
             self.put_off_base();
+            self.shared.suspicion.raise("index: it broke while a base was read from it");
             Err("no checkpoint or base could be made: the index broke while it was read".into())
         });
         if let Err(e) = done {
@@ -154,11 +193,15 @@ impl Work {
         let start = Revision(self.shared.counters.base_revision.load(Relaxed));
         let path = base::path(&self.shared.dir.join(super::BASE_DIR), start);
         let read = base::verify(&path, self.shared.instance, start, &self.desk.stop);
-        let Err(WriteError::Verify(error)) = read else { return Ok(()) };
+        let Err(UpkeepError::Verify(error)) = read else { return Ok(()) };
         tracing::warn!("{error}; the index is whole, so a new base is written");
         self.checkpoint()?;
         match self.base() {
-            Ok(()) | Err(WriteError::Stopped) => Ok(()),
+            Ok(()) => {
+                healing::note(&self.shared.dir, &format!("{error}; a new base was written"));
+                Ok(())
+            }
+            Err(UpkeepError::Stopped) => Ok(()),
             Err(e) => Err(format!("the damaged base could not be replaced: {e}")),
         }
     }
@@ -169,14 +212,17 @@ impl Work {
         }
         if self.desk.base_due(&self.shared) {
             match self.base() {
-                Ok(()) | Err(WriteError::Stopped) => {}
+                Ok(()) | Err(UpkeepError::Stopped) => {}
                 Err(e) => {
                     self.put_off_base();
+                    if let UpkeepError::Store(Error::Damaged(why)) = &e {
+                        self.shared.suspicion.raise(why);
+                    }
                     return Err(format!("no base could be written, so the journal grows: {e}"));
                 }
             }
         }
-        Ok(())
+        self.compact_if_due()
     }
 
     /// After a failure: tries not at every commit from now on, but after as much journal again.
@@ -185,7 +231,8 @@ impl Work {
         self.desk.base_at.store(due.saturating_mul(2), Relaxed);
     }
 
-    fn checkpoint(&mut self) -> Result<(), String> {
+    /// Notes how far the journal has got.
+    pub(super) fn checkpoint(&mut self) -> Result<(), String> {
         let shared = &self.shared;
         // In this order: what is written between the two is counted once more, rather than not at all.
         let written = shared.counters.journal_written.load(Relaxed);
@@ -199,7 +246,7 @@ impl Work {
     }
 
     /// Writes a base that starts at the last checkpoint.
-    fn base(&mut self) -> Result<(), WriteError> {
+    pub(super) fn base(&mut self) -> Result<(), UpkeepError> {
         let begun = Instant::now();
         let start = self.noted;
         let dir = self.shared.dir.join(super::BASE_DIR);
@@ -207,6 +254,7 @@ impl Work {
             let index = self.shared.index()?;
             base::write(&dir, self.shared.instance, start, &index, &self.desk.stop)?
         };
+        self.reached = summary.reached;
         self.shared.counters.base_revision.store(start.0, Relaxed);
         self.shared.counters.journal_at_base.store(self.written, Relaxed);
         self.desk.base_at.store(base_at(&self.shared, summary.bytes), Relaxed);
@@ -246,7 +294,15 @@ mod tests {
     /// The keeper's work, for a test to do: the store's own keeper has none.
     fn work(store: &Embedded) -> Work {
         let shared = Arc::clone(&store.shared);
-        Work { noted: shared.applied(), desk: Arc::default(), written: 0, shared }
+        Work {
+            noted: shared.applied(),
+            reached: Revision(0),
+            queue: store.queue.clone(),
+            desk: Arc::default(),
+            written: 0,
+            renewed: 0,
+            shared,
+        }
     }
 
     fn commit(store: &Embedded, batch: Batch) {
@@ -287,7 +343,7 @@ mod tests {
         let path = base::path(&dir.path().join(BASE_DIR), Revision(1));
         let verify = |stop| base::verify(&path, store.shared.instance, Revision(1), &AtomicBool::new(stop));
         assert!(verify(false).is_ok());
-        assert!(matches!(verify(true), Err(WriteError::Stopped)));
+        assert!(matches!(verify(true), Err(UpkeepError::Stopped)));
         work.desk.stop.store(true, Relaxed);
         assert!(work.check_base().is_ok());
     }

@@ -10,11 +10,13 @@
 
 mod base;
 mod committer;
+mod compaction;
 mod create;
 mod disk;
 mod error;
 mod files;
 mod group;
+mod healing;
 mod index;
 mod index_files;
 mod instance;
@@ -29,6 +31,7 @@ mod quiet;
 mod reached;
 mod recent;
 mod shared;
+mod snapshot;
 mod state;
 mod stats;
 mod stored;
@@ -46,17 +49,21 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
+pub use compaction::Compacted;
 pub use create::{Creation, Presence};
 pub use disk::DiskUse;
-pub use error::OpenError;
+pub use error::{OpenError, UpkeepError};
+pub use healing::Healing;
+pub use snapshot::Snapshot;
 pub use stats::Stats;
 
 use super::feed::Feed;
 use super::{Batch, BoxFuture, Engine, Error, Record, Revision, Tree};
 use committer::Committer;
+use create::Beginning;
 use error::Doing;
 use index::Index;
-use keeper::Keeper;
+use keeper::{Keeper, Waker, Work};
 use lock::Lock;
 use open::Recovered;
 use queue::Queue;
@@ -67,6 +74,9 @@ use tuning::Tuning;
 const BASE_DIR: &str = "base";
 const JOURNAL_DIR: &str = "journal";
 const INDEX_DIR: &str = "sled";
+/// Where a compaction builds the index that takes the place of the one in use. Each takes the name that the
+/// other has not; a closed index is always at [`INDEX_DIR`].
+const NEXT_INDEX_DIR: &str = "sled.next";
 
 /// An open store in a directory of this machine.
 #[derive(Debug)]
@@ -75,6 +85,8 @@ pub struct Embedded {
     queue: Queue,
     /// `None` once closed.
     running: Mutex<Option<Running>>,
+    work: Arc<Mutex<Work>>,
+    waker: Waker,
 }
 
 #[derive(Debug)]
@@ -103,14 +115,36 @@ impl Embedded {
     }
 
     fn create_tuned(dir: &Path, tuning: Tuning) -> Result<Creation, OpenError> {
+        let nothing = Beginning { start: Revision(0), fill: |_: &mut base::Writer| Ok(()) };
+        Embedded::begin(dir, tuning, nothing)
+    }
+
+    /// Begins a store that has, as of commit `start`, the records that `fill` gives.
+    ///
+    /// # Errors
+    /// Those of [`Embedded::create`], and those of `fill`.
+    pub fn restore<E: From<OpenError>>(
+        dir: &Path,
+        start: Revision,
+        fill: impl FnOnce(&mut Restored<'_>) -> Result<(), E>,
+    ) -> Result<Creation, E> {
+        let fill = |writer: &mut base::Writer| fill(&mut Restored(writer));
+        Embedded::begin(dir, Tuning::default(), Beginning { start, fill })
+    }
+
+    fn begin<E: From<OpenError>>(
+        dir: &Path,
+        tuning: Tuning,
+        beginning: Beginning<impl FnOnce(&mut base::Writer) -> Result<(), E>>,
+    ) -> Result<Creation, E> {
         files::create_dir(dir).doing("create", dir)?;
         let lock = Lock::take(dir)?;
         if create::presence(dir)? == Presence::Store {
-            return Err(OpenError::Exists(dir.to_owned()));
+            return Err(OpenError::Exists(dir.to_owned()).into());
         }
         files::make_private(dir, &[lock::NAME]).doing("make private", dir)?;
-        create::lay_out(dir, &tuning)?;
-        Embedded::start(dir, lock, tuning).map(Creation::new)
+        create::lay_out(dir, &tuning, beginning)?;
+        Ok(Creation::new(Embedded::start(dir, lock, tuning)?))
     }
 
     /// Opens the store in `dir`. Every acknowledged commit is in it, whatever happened to the process or
@@ -143,11 +177,14 @@ impl Embedded {
         let shared = Arc::new(Shared::new(dir.to_owned(), instance, tuning, index, feed));
         shared.counters.base_revision.store(base.0, Ordering::Relaxed);
         shared.counters.journal_written.store(journal_bytes, Ordering::Relaxed);
-        let keeper = Keeper::start(Arc::clone(&shared), base_bytes).doing("start the keeper of", dir)?;
         let (queue, receiver) = Queue::new(Arc::clone(&shared));
+        let keeper = Keeper::start(Arc::clone(&shared), queue.clone(), base_bytes)
+            .doing("start the keeper of", dir)?;
         let committer = Committer::start(Arc::clone(&shared), receiver, journal, reached, keeper.waker())
             .doing("start the committer of", dir)?;
-        Ok(Embedded { shared, queue, running: Mutex::new(Some(Running { committer, keeper, lock })) })
+        let (work, waker) = (keeper.work(), keeper.waker());
+        let running = Mutex::new(Some(Running { committer, keeper, lock }));
+        Ok(Embedded { shared, queue, running, work, waker })
     }
 
     /// The identity of the store in `dir`, read without opening it or touching anything.
@@ -191,18 +228,33 @@ impl Embedded {
         }
     }
 
+    /// All records as of now. Blocks while a base is written or the store is compacted.
+    ///
+    /// # Errors
+    /// Where the store's files cannot be read, or the store is closing.
+    pub fn snapshot(&self) -> Result<Snapshot, UpkeepError> {
+        self.work.lock().snapshot()
+    }
+
+    /// Writes the store's files anew from what is live, while reads and commits go on: nothing that was deleted
+    /// or replaced before is left in them. Blocks until that is done.
+    ///
+    /// # Errors
+    /// Where it could not be done; nothing is lost by that, and it can be tried again.
+    pub fn compact(&self) -> Result<Compacted, UpkeepError> {
+        self.work.lock().compact()
+    }
+
+    /// The last time that something broken in the store in `dir` was made anew, if ever.
+    #[must_use]
+    pub fn last_healing(dir: &Path) -> Option<Healing> {
+        healing::last(dir)
+    }
+
     /// What was done and where it stands. Cheap.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.counters.read(self.shared.applied())
-    }
-
-    /// How much of the disk the store's files take, and how much is free. Looks at each file.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn disk_use(&self) -> io::Result<DiskUse> {
-        disk::used(&self.shared.dir)
     }
 
     /// Commits what was queued, then closes the store, so that the next start has nothing to replay.
@@ -228,7 +280,7 @@ impl Embedded {
 
     fn close_index(&self, index: Index) -> Result<(), OpenError> {
         let Shared { dir, instance, .. } = &*self.shared;
-        if self.shared.failure().is_some() {
+        if self.shared.failure().is_some() || self.shared.suspicion.stands() {
             // The index may have less than the journal, so it is not closed as if it had all.
             return Ok(());
         }
@@ -240,6 +292,17 @@ impl Embedded {
             .doing("close the index in", &path)?;
         let state = State { instance: *instance, index: IndexState::Clean { last, crc } };
         state.save(dir).doing("write the state in", dir)
+    }
+
+    /// Reads the index; sled panics on some pages that were damaged underneath it. Its message stays here, as
+    /// it may show what a page holds. A broken index is built anew behind whoever met it.
+    fn unbroken<T>(&self, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let read = quiet::catch(read)
+            .unwrap_or_else(|_| Err(Error::Damaged("index: it broke while it was read".into())));
+        if let Err(Error::Damaged(why)) = &read {
+            self.waker.suspect(why);
+        }
+        read
     }
 
     /// A scan, at once.
@@ -255,7 +318,7 @@ impl Embedded {
             return Ok(found);
         }
         let index = self.shared.index()?;
-        unbroken(|| {
+        self.unbroken(|| {
             index.walk(tree, prefix, after, |record| {
                 found.push(record);
                 if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -269,7 +332,7 @@ impl Engine for Embedded {
     fn get<'a>(&'a self, tree: Tree, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Record>, Error>> {
         Box::pin(async move {
             let index = self.shared.index()?;
-            unbroken(|| index.get(tree, key))
+            self.unbroken(|| index.get(tree, key))
         })
     }
 
@@ -307,10 +370,17 @@ impl Drop for Embedded {
     }
 }
 
-/// Reads the index; sled panics on some pages that were damaged underneath it. Its message stays here, as
-/// it may show what a page holds.
-fn unbroken<T>(read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    quiet::catch(read).unwrap_or_else(|_| Err(Error::Damaged("index: it broke while it was read".into())))
+/// A store that is being restored.
+pub struct Restored<'w>(&'w mut base::Writer);
+
+impl Restored<'_> {
+    /// Adds a record that commit `revision` had written.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn push(&mut self, tree: Tree, key: &[u8], revision: Revision, value: &[u8]) -> io::Result<()> {
+        self.0.push(tree, key, revision, value)
+    }
 }
 
 fn expect_store(dir: &Path) -> Result<(), OpenError> {

@@ -12,10 +12,11 @@ use super::index::{Index, IndexWrite};
 use super::instance::Instance;
 use super::journal::{self, Journal};
 use super::loader::{self, Loader};
+use super::logged::Logged;
 use super::reached::{self, Reached};
 use super::state::{IndexState, State};
 use super::tuning::Tuning;
-use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, base, files, index_files, quiet};
+use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, files, healing, index_files, quiet};
 use crate::store::Revision;
 use crate::store::feed::Feed;
 
@@ -177,6 +178,9 @@ struct Builder<'b> {
 impl Builder<'_> {
     /// An index of all commits.
     fn index(&self, belief: Belief) -> Result<Index, OpenError> {
+        // One that a compaction was building, or had built, before the process ended.
+        let next = self.files.dir.join(NEXT_INDEX_DIR);
+        files::remove_dir(&next).doing("remove", &next)?;
         match belief {
             Belief::Whole => {
                 // Before sled opens it, which changes its files.
@@ -215,8 +219,9 @@ impl Builder<'_> {
         let index = open_index(&dir, self.tuning).map_err(|e| unusable(&dir, e))?;
         index.set_format().map_err(|e| unusable(&dir, e))?;
         let (read, applied) = loader::load(&index, |loader| {
-            let records = self.read_base(loader)?;
-            self.read_journal(loader)?;
+            let Files { base_path, instance, base, .. } = self.files;
+            let records = load_base(base_path, *instance, *base, loader)?;
+            self.files.read_journal(*base, &mut |revision, writes| load_commit(revision, writes, loader))?;
             Ok(records)
         });
         applied.map_err(|why| unusable(&dir, why))?;
@@ -253,36 +258,44 @@ impl Builder<'_> {
                 let aside = index_files::set_aside(dir, &index).doing("set aside", &index)?;
                 let aside = aside.map(|path| path.display().to_string());
                 tracing::warn!(aside, "the index is damaged and is built anew: {why}");
+                healing::note(dir, &format!("the index was damaged and was built anew: {why}"));
                 Ok(())
             }
         }
     }
+}
 
-    fn read_base(&self, loader: &mut Loader) -> Result<u64, OpenError> {
-        let Files { base_path, instance, base, .. } = self.files;
-        let summary = base::read(base_path, *instance, *base, &mut |records| {
-            records.iter().try_for_each(|record| {
-                let write = IndexWrite {
-                    tree: record.tree,
-                    key: record.key.0,
-                    value: Some(record.value.0),
-                    revision: record.revision,
-                };
-                loader.add(write).map_err(stopped)
-            })
-        })?;
-        Ok(summary.records)
-    }
+/// Gives a loader the records of a base; returns their number.
+pub(super) fn load_base(
+    path: &Path,
+    instance: Instance,
+    start: Revision,
+    loader: &mut Loader,
+) -> Result<u64, OpenError> {
+    let summary = base::read(path, instance, start, &mut |records| {
+        records.iter().try_for_each(|record| {
+            let write = IndexWrite {
+                tree: record.tree,
+                key: record.key.0,
+                value: Some(record.value.0),
+                revision: record.revision,
+            };
+            loader.add(write).map_err(stopped)
+        })
+    })?;
+    Ok(summary.records)
+}
 
-    fn read_journal(&self, loader: &mut Loader) -> Result<(), OpenError> {
-        self.files.read_journal(self.files.base, &mut |revision, writes| {
-            writes.iter().try_for_each(|write| {
-                let (tree, key) = write.key();
-                loader.add(IndexWrite { tree, key, value: write.value(), revision }).map_err(stopped)
-            })
-        })?;
-        Ok(())
-    }
+/// Gives a loader the writes of a commit.
+pub(super) fn load_commit(
+    revision: Revision,
+    writes: &[Logged<'_>],
+    loader: &mut Loader,
+) -> Result<(), OpenError> {
+    writes.iter().try_for_each(|write| {
+        let (tree, key) = write.key();
+        loader.add(IndexWrite { tree, key, value: write.value(), revision }).map_err(stopped)
+    })
 }
 
 /// Ends the reading. The index's own error is told instead.
@@ -299,7 +312,7 @@ fn unusable(dir: &Path, why: impl ToString) -> OpenError {
 
 /// Opens sled. Its threads may hold its own lock for a moment after it was closed in this process; no
 /// other process can hold it, as the store's lock is ours.
-fn open_index(dir: &Path, tuning: &Tuning) -> Result<Index, sled::Error> {
+pub(super) fn open_index(dir: &Path, tuning: &Tuning) -> Result<Index, sled::Error> {
     let deadline = Instant::now() + Duration::from_secs(2);
     loop {
         match Index::open(dir, tuning.cache_bytes) {

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tokio::sync::oneshot;
 
+use super::index::Index;
 use super::shared::Shared;
 use crate::store::{Batch, Error, MAX_BATCH_BYTES, Revision};
 
@@ -25,8 +26,19 @@ pub(super) struct Submission {
 pub(super) enum Message {
     /// Commit this.
     Commit(Submission),
+    /// Do this between two groups.
+    Errand(Errand),
     /// Commit what came before this, then end.
     Close,
+}
+
+/// What a compaction needs of the committer.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// Go on in a new segment of the journal.
+    LeaveSegment(SyncSender<Result<(), Error>>),
+    /// Use this index, which has the commits up to the given one; the one in use is given back.
+    Replace(Box<Index>, Revision, SyncSender<Result<Index, Error>>),
 }
 
 /// The senders' end.
@@ -64,6 +76,16 @@ impl Queue {
                 })
             }
         }
+    }
+
+    /// Has the committer do an errand; waits for room in the queue, and until it is done.
+    pub(super) fn send<T>(
+        &self,
+        errand: impl FnOnce(SyncSender<Result<T, Error>>) -> Errand,
+    ) -> Result<T, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.sender.send(Message::Errand(errand(reply))).map_err(|_| stopped())?;
+        answer.recv().unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Asks the committer to end. Waits for room in the queue.

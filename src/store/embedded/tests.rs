@@ -2,9 +2,11 @@
 
 mod bases;
 mod chains;
+mod damage;
 mod failing;
 mod opening;
 pub(super) mod trap;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

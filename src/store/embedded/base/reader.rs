@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     BaseRecord, CHUNK_HEADER, CHUNK_LIMIT, Doing, FORMAT, HEADER, Instance, MAGIC, OpenError, Revision,
@@ -10,8 +10,9 @@ use super::{
 };
 
 /// A base that is being read.
-pub(super) struct Reader<'p> {
-    path: &'p Path,
+#[derive(Debug)]
+pub(in crate::store::embedded) struct Reader {
+    path: PathBuf,
     from: BufReader<File>,
     crc: u32,
     /// Length of the file.
@@ -20,18 +21,24 @@ pub(super) struct Reader<'p> {
     pub(super) bytes: u64,
 }
 
-impl<'p> Reader<'p> {
-    pub(super) fn open(path: &'p Path) -> Result<Reader<'p>, OpenError> {
+impl Reader {
+    pub(in crate::store::embedded) fn open(path: &Path) -> Result<Reader, OpenError> {
         let file = File::open(path).doing("open", path)?;
         let len = file.metadata().doing("read", path)?.len();
-        Ok(Reader { path, from: BufReader::with_capacity(1 << 16, file), crc: 0, len, bytes: 0 })
+        Ok(Reader {
+            path: path.to_owned(),
+            from: BufReader::with_capacity(1 << 16, file),
+            crc: 0,
+            len,
+            bytes: 0,
+        })
     }
 
     fn take(&mut self, into: &mut [u8]) -> Result<(), OpenError> {
         match self.from.read_exact(into) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Err(self.cut_short()),
-            Err(e) => return Err(e).doing("read", self.path),
+            Err(e) => return Err(e).doing("read", &self.path),
         }
         self.bytes += into.len() as u64;
         Ok(())
@@ -41,7 +48,7 @@ impl<'p> Reader<'p> {
         let mut header = [0; HEADER];
         self.take(&mut header)?;
         self.crc = crc32c::crc32c_append(self.crc, &header);
-        parse_header(&header, instance, self.path)
+        parse_header(&header, instance, &self.path)
     }
 
     /// The next chunk's payload and number of records; `None` at the trailer.
@@ -82,11 +89,11 @@ impl<'p> Reader<'p> {
     }
 
     fn cut_short(&self) -> OpenError {
-        damaged(self.path, "it is cut short")
+        damaged(&self.path, "it is cut short")
     }
 
     fn bad_chunk(&self) -> OpenError {
-        damaged(self.path, format_args!("the part that ends at byte {} does not hold", self.bytes))
+        damaged(&self.path, format_args!("the part that ends at byte {} does not hold", self.bytes))
     }
 
     /// Checks the trailer against what was read: the number of records, and their highest revision. Returns
@@ -100,7 +107,7 @@ impl<'p> Reader<'p> {
         let whole = crc == crc32c::crc32c_append(self.crc, &trailer[..20])
             && trailer[4..12] == records.to_le_bytes()
             && highest <= reached;
-        if whole { Ok(reached) } else { Err(damaged(self.path, "the checksum of the whole does not hold")) }
+        if whole { Ok(reached) } else { Err(damaged(&self.path, "the checksum of the whole does not hold")) }
     }
 }
 

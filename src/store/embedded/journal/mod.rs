@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub(super) use frame::FrameBuffer;
-pub(super) use read::{End, Visit, read};
+pub(super) use read::{End, Visit, read, read_range};
 
 use super::error::{Doing, OpenError};
 use super::files;
@@ -52,11 +52,16 @@ pub(super) struct Appended {
 }
 
 impl Journal {
-    /// Makes the first segment of a new store.
-    pub(super) fn create(dir: &Path, instance: Instance, segment_bytes: u64) -> io::Result<()> {
+    /// Makes the first segment of a new store, whose first commit is the one after `start`.
+    pub(super) fn create(
+        dir: &Path,
+        instance: Instance,
+        start: Revision,
+        segment_bytes: u64,
+    ) -> io::Result<()> {
         files::create_dir(dir)?;
         Segment::prepare(&segment::spare(dir, 0), instance, segment_bytes)?
-            .place(&Directory::open(dir)?, Revision(1))
+            .place(&Directory::open(dir)?, Revision(start.0 + 1))
     }
 
     /// Continues a journal at the end that reading it found.
@@ -89,6 +94,12 @@ impl Journal {
         let begun = Instant::now();
         self.segment.file.sync_data()?;
         Ok(begun.elapsed())
+    }
+
+    /// Leaves the segment, as full as it is, so that none of what is in it is needed once a base has it. Goes on
+    /// with commit `first`. A segment that had none yet is replaced.
+    pub(super) fn leave_segment(&mut self, first: Revision) -> Result<(), AppendError> {
+        self.roll(first, 0)
     }
 
     /// Goes on in a new segment, which begins with commit `first`.

@@ -57,6 +57,38 @@ pub(in crate::store::embedded) fn read(
     Ok(End { segment, offset, last_frame, last, bytes: reader.bytes })
 }
 
+/// Reads the commits after `after` up to `until`, which was synced: whatever is being written behind it is not
+/// looked at. Changes nothing.
+///
+/// # Errors
+/// [`OpenError::Damaged`] where one of them is damaged or missing.
+pub(in crate::store::embedded) fn read_range(
+    dir: &Path,
+    instance: Instance,
+    after: Revision,
+    until: Revision,
+    visit: &mut Visit<'_>,
+) -> Result<(), OpenError> {
+    if after >= until {
+        return Ok(());
+    }
+    let Needed { first, path, later } = needed(dir, after)?;
+    let mut reader = Reader { base: after, next: first, bytes: 0, payload: Vec::new(), visit };
+    for path in std::iter::once(path).chain(later.into_iter().map(|(_, path)| path)) {
+        let segment = Segment::open(&path, instance)?;
+        let mut offset = START;
+        while reader.next <= until
+            && let Some(header) = reader.expected_frame(&segment, offset)?
+        {
+            offset += header.len();
+        }
+        if reader.next > until {
+            return Ok(());
+        }
+    }
+    Err(damaged(dir, format_args!("commit {} is missing", reader.next.0)))
+}
+
 /// The segments from the one that holds the commit after a base.
 struct Needed {
     /// What the first of them begins with.
@@ -87,23 +119,29 @@ impl Reader<'_, '_> {
     fn read_segment(&mut self, segment: &Segment) -> Result<(u64, Option<(u64, u64)>), OpenError> {
         let mut offset = START;
         let mut last_frame = None;
-        while let Some(header) = self.frame_at(segment, offset)? {
-            if header.first != self.next {
-                return Err(damaged(
-                    &segment.path,
-                    format_args!(
-                        "commit {} stands at byte {offset}, where {} belongs",
-                        header.first.0, self.next.0
-                    ),
-                ));
-            }
-            self.visit_frame(segment, offset, header)?;
+        while let Some(header) = self.expected_frame(segment, offset)? {
             last_frame = Some((offset, header.len()));
             offset += header.len();
             self.bytes += header.len();
         }
         self.expect_nothing_after(segment, offset)?;
         Ok((offset, last_frame))
+    }
+
+    /// Visits the frame at `offset`, if one holds there, which must be the next one.
+    fn expected_frame(&mut self, segment: &Segment, offset: u64) -> Result<Option<FrameHeader>, OpenError> {
+        let Some(header) = self.frame_at(segment, offset)? else { return Ok(None) };
+        if header.first != self.next {
+            return Err(damaged(
+                &segment.path,
+                format_args!(
+                    "commit {} stands at byte {offset}, where {} belongs",
+                    header.first.0, self.next.0
+                ),
+            ));
+        }
+        self.visit_frame(segment, offset, header)?;
+        Ok(Some(header))
     }
 
     /// The frame at `offset`, if one holds there; its payload is then in `self.payload`.

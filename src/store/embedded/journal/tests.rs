@@ -31,7 +31,7 @@ fn resume(dir: &Path) -> Journal {
 /// A journal with the commits 1 to `commits`, one a frame.
 fn journal_of(commits: u64) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    Journal::create(dir.path(), INSTANCE, SEGMENT).unwrap();
+    Journal::create(dir.path(), INSTANCE, Revision(0), SEGMENT).unwrap();
     let mut journal = resume(dir.path());
     (1..=commits).for_each(|revision| append(&mut journal, revision));
     dir
@@ -157,7 +157,7 @@ fn a_missing_segment_is_damage() {
 #[test]
 fn a_segment_that_is_named_after_no_commit_is_none() {
     let dir = tempfile::tempdir().unwrap();
-    Journal::create(dir.path(), INSTANCE, SEGMENT).unwrap();
+    Journal::create(dir.path(), INSTANCE, Revision(0), SEGMENT).unwrap();
     let segment = &segments(dir.path())[0];
     std::fs::rename(segment, segment.with_file_name("00000000000000000000.journal")).unwrap();
     assert!(matches!(last(dir.path()), Err(OpenError::Damaged(_))));

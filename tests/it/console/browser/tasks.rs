@@ -193,7 +193,7 @@ fn a_value_is_rolled_back_and_who_did_it_is_in_the_trail() {
     let page = format!("/console/values/{}?environment=production", sample.smtp_host);
     browser.go(&url(&sample.server, &page));
     assert_eq!(browser.find(".versions ins").text(), "2");
-    browser.find("button[aria-label='Set version 1 again']").click();
+    browser.find("button[aria-label='Set it again as it was in version 1']").click();
     browser.wait_for("as a new version");
     assert_eq!(browser.find(".shown").text(), "mail.acme.example");
     browser.go(&url(&sample.server, "/console/audit?event=variable_value.rolled_back"));

@@ -1,0 +1,81 @@
+//! Checking chains whose records come in the order of their keys, newest first, as in a backup.
+
+use std::collections::HashMap;
+
+use crate::model::{AuditCheckpoint, AuditEntry, Timestamp};
+use crate::store::chain::{self, Run, Tag};
+use crate::store::{self, record};
+use crate::vault::Error;
+use crate::vault::audit::AuditLinker;
+use crate::vault::audit::check::{ChainCheck, Fault};
+
+/// Looks at every record of the tree of the trail.
+pub(in crate::vault) struct BackwardCheck {
+    linker: AuditLinker,
+    /// By chain, the entry that was looked at last, whose binding the next one tells.
+    oldest: HashMap<Vec<u8>, Link>,
+    checkpoints: HashMap<Vec<u8>, AuditCheckpoint>,
+    pub(in crate::vault) entries: u64,
+}
+
+struct Link {
+    number: u64,
+    entry: Vec<u8>,
+    tag: Tag,
+}
+
+impl BackwardCheck {
+    pub(in crate::vault) fn new(linker: AuditLinker) -> BackwardCheck {
+        let (oldest, checkpoints) = Default::default();
+        BackwardCheck { linker, oldest, checkpoints, entries: 0 }
+    }
+
+    /// Takes the next record. Says when it was written, where it is an entry.
+    ///
+    /// # Errors
+    /// Where it, or the one before it, was changed, moved or taken out.
+    pub(in crate::vault) fn look(&mut self, key: &[u8], value: &[u8]) -> Result<Option<Timestamp>, Error> {
+        if let Some(chain) = key.strip_prefix(b"checkpoint/") {
+            self.checkpoints.insert([chain, b"/"].concat(), record::decode(value)?);
+            return Ok(None);
+        }
+        if key.starts_with(b"environment/") || key.starts_with(b"account/") {
+            return Run::read(key, value).map(|_| None).map_err(Error::from);
+        }
+        let number = chain::number(key)?;
+        let name = key[..key.len() - chain::key(b"", number).len()].to_vec();
+        let (entry, tag) = chain::split(value)?;
+        let created_at = record::decode::<AuditEntry>(entry)?.created_at;
+        self.entries += 1;
+        let link = Link { number, entry: entry.to_vec(), tag: *tag };
+        if let Some(later) = self.oldest.get(&name) {
+            let mut check = ChainCheck::after(&name, number, *tag);
+            check.next(&self.linker, later.number, &later.entry, &later.tag).map_err(broken)?;
+        }
+        self.oldest.insert(name, link);
+        Ok(Some(created_at))
+    }
+
+    /// Checks where each chain begins, when no more come.
+    ///
+    /// # Errors
+    /// Where a beginning was changed or taken away.
+    pub(in crate::vault) fn end(self) -> Result<(), Error> {
+        for (name, first) in &self.oldest {
+            let mut check =
+                ChainCheck::begin(&self.linker, name, self.checkpoints.get(name)).map_err(broken)?;
+            check.next(&self.linker, first.number, &first.entry, &first.tag).map_err(broken)?;
+        }
+        match self.checkpoints.keys().find(|name| !self.oldest.contains_key(*name)) {
+            Some(name) => {
+                let name = String::from_utf8_lossy(name).into_owned();
+                Err(store::Error::Damaged(format!("chain {name} has a checkpoint and no entry")).into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn broken(fault: Fault) -> Error {
+    store::Error::Damaged(format!("audit trail: {fault}")).into()
+}
