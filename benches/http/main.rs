@@ -1,7 +1,7 @@
 //! Measures the whole server over loopback HTTP, against bounds that are ratios within one run.
 //!
-//! `cargo bench --bench http` runs everything; `-- resolve set single run growth start memory size` selects
-//! parts, and `-- --check` makes a missed bound an error. `docs/benchmarks.md` says what is measured how.
+//! `cargo bench --bench http` runs everything; `-- resolve set single run growth start memory size overwrites`
+//! selects parts, and `-- --check` makes a missed bound an error. `docs/benchmarks.md` says what is measured how.
 
 // The figures are what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -10,6 +10,7 @@ mod cpu;
 mod disk;
 mod growth;
 mod load;
+mod overwrites;
 mod report;
 mod rounds;
 mod running;
@@ -26,7 +27,8 @@ use workload::{Layout, Loaded};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const PARTS: [&str; 8] = ["resolve", "set", "single", "run", "growth", "start", "memory", "size"];
+const PARTS: [&str; 9] =
+    ["resolve", "set", "single", "run", "growth", "start", "memory", "size", "overwrites"];
 
 /// 10,000 values.
 const MAIN: Layout = Layout { definitions: 10, subjects: 1_000 };
@@ -49,8 +51,13 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let wanted = |part: &str| named.is_empty() || named.contains(&part);
+    let counted = arguments.iter().find_map(|argument| argument.strip_prefix("--overwrites="));
+    let Ok(count) = counted.map_or(Ok(overwrites::OVERWRITES), str::parse) else {
+        eprintln!("--overwrites takes a number");
+        return ExitCode::from(2);
+    };
     let mut report = Report::default();
-    match run(&wanted, &mut report) {
+    match run(&wanted, count, &mut report) {
         Ok(()) if has("--check") && report.missed() > 0 => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -60,7 +67,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
+fn run(wanted: &dyn Fn(&str) -> bool, overwrites: u64, report: &mut Report) -> Result<()> {
     let begun = cpu::Machine::now()?;
     report.note(&format!(
         "{} cores, {}, Linux {}",
@@ -104,6 +111,10 @@ fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
         if wanted("start") || wanted("memory") {
             starting::large(large, wanted("start"), wanted("memory"), report)?;
         }
+    }
+    if wanted("overwrites") {
+        let loaded = Loaded::new(Store::new()?, MAIN)?;
+        overwrites::overwrites(loaded, overwrites, report)?;
     }
     let others = cpu::others_since(&begun)? * 100.0;
     report.note(&format!("what is not part of this took {others:.0} % of the processors meanwhile"));

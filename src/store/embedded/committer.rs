@@ -179,6 +179,9 @@ impl Committer {
                 .map(|submission| &submission.batch)
                 .map(|batch| if low && !batch.frees_space() { Err(Error::Full) } else { Ok(batch) }),
         );
+        if let Some(why) = decision.answers.iter().find_map(damage) {
+            self.keeper.suspect(why);
+        }
         match self.write(&index, &decision.accepted) {
             Ok(()) => {
                 self.heads.update(decision.heads);
@@ -236,6 +239,14 @@ impl Committer {
             // Nobody listening any more is no error: the commit stands.
             let _ = submission.reply.send(answer);
         }
+    }
+}
+
+/// What a read of the index met, where that is why a batch was refused.
+fn damage(answer: &Answer) -> Option<&str> {
+    match answer {
+        Err(Error::Damaged(why)) => Some(why),
+        _ => None,
     }
 }
 
