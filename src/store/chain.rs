@@ -134,10 +134,18 @@ impl Run {
     /// # Errors
     /// [`Error::Damaged`] where it is none.
     pub fn of(record: &Record) -> Result<Run, Error> {
+        Run::read(&record.key, &record.value)
+    }
+
+    /// The run in the record of a view with this key and value.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where it is none.
+    pub fn read(key: &[u8], value: &[u8]) -> Result<Run, Error> {
         let halves =
-            record.value.split_first_chunk().and_then(|(number, rest)| Some((number, rest.try_into().ok()?)));
+            value.split_first_chunk().and_then(|(number, rest)| Some((number, rest.try_into().ok()?)));
         let (number, count) = halves.ok_or_else(|| damaged("a record of a view"))?;
-        let place = self::number(&record.key)?;
+        let place = self::number(key)?;
         Ok(Run { place, number: u64::from_be_bytes(*number), count: u64::from_be_bytes(count) })
     }
 
