@@ -223,7 +223,8 @@ impl Engine for Memory {
             let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
             let mut state = self.state.lock();
             let revision = state.commit(&batch)?;
-            self.feed.add(revision, batch.writes().iter().map(Write::change));
+            let told = batch.writes().iter().filter(|_| batch.is_announced());
+            self.feed.add(revision, told.map(Write::change));
             Ok(revision)
         })
     }

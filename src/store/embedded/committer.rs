@@ -206,7 +206,8 @@ impl Committer {
         self.last = last.revision;
         self.shared.set_applied(last.revision);
         for batch in accepted {
-            self.shared.feed.add(batch.revision, batch.writes().map(|write| write.change()));
+            let told = batch.writes().filter(|_| batch.is_announced);
+            self.shared.feed.add(batch.revision, told.map(|write| write.change()));
         }
         self.shared.counters.commits.fetch_add(accepted.len() as u64, Relaxed);
         Ok(())

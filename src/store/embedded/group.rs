@@ -26,6 +26,8 @@ pub(super) struct Decision<'g> {
 pub(super) struct Accepted<'g> {
     /// Its number.
     pub(super) revision: Revision,
+    /// Whether the feed tells of it.
+    pub(super) is_announced: bool,
     writes: Vec<Resolved<'g>>,
     /// What was appended to chains; no other write may have the same key.
     linked: Vec<Linked>,
@@ -136,7 +138,7 @@ impl<'g> Group<'g, '_> {
         if !self.alone {
             self.overlay.extend(writes.iter().map(|w| ((w.tree, w.key), (revision, w.value))));
         }
-        Ok(Accepted { revision, writes, linked })
+        Ok(Accepted { revision, is_announced: batch.is_announced(), writes, linked })
     }
 
     fn append(&mut self, batch: &'g Batch) -> Result<Vec<Linked>, Error> {
