@@ -102,7 +102,8 @@ pub(super) fn urlencoded(fields: &[(&str, &str)]) -> String {
 
 /// What `page` has hidden in the form that is sent to `path`.
 fn hidden_fields(page: &str, path: &str) -> Vec<(String, String)> {
-    let form = regex::Regex::new(r#"(?s)<form[^>]*method="post" action="([^"]*)"[^>]*>(.*?)</form>"#).unwrap();
+    let form =
+        regex::Regex::new(r#"(?s)<form[^>]*method="post" action="([^"]*)"[^>]*>(.*?)</form>"#).unwrap();
     let field = regex::Regex::new(r#"<input type="hidden" name="([^"]*)" value="([^"]*)">"#).unwrap();
     let forms = form.captures_iter(page).filter(|form| unescaped(&form[1]) == path);
     // Where several forms go to one path, they differ only in what the test says itself.
