@@ -1,7 +1,7 @@
 //! Measures the whole server over loopback HTTP, against bounds that are ratios within one run.
 //!
-//! `cargo bench --bench http` runs everything; `-- resolve set single run growth start memory size` selects
-//! parts, and `-- --check` makes a missed bound an error. `docs/benchmarks.md` says what is measured how.
+//! `cargo bench --bench http` runs everything; `-- resolve set single run growth pages start memory size
+//! overwrites` selects parts, and `-- --check` makes a missed bound an error. `docs/benchmarks.md` says what is measured how.
 
 // The figures are what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -10,6 +10,8 @@ mod cpu;
 mod disk;
 mod growth;
 mod load;
+mod overwrites;
+mod pages;
 mod report;
 mod rounds;
 mod running;
@@ -26,7 +28,8 @@ use workload::{Layout, Loaded};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const PARTS: [&str; 8] = ["resolve", "set", "single", "run", "growth", "start", "memory", "size"];
+const PARTS: [&str; 10] =
+    ["resolve", "set", "single", "run", "growth", "pages", "start", "memory", "size", "overwrites"];
 
 /// 10,000 values.
 const MAIN: Layout = Layout { definitions: 10, subjects: 1_000 };
@@ -49,8 +52,13 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let wanted = |part: &str| named.is_empty() || named.contains(&part);
+    let counted = arguments.iter().find_map(|argument| argument.strip_prefix("--overwrites="));
+    let Ok(count) = counted.map_or(Ok(overwrites::OVERWRITES), str::parse) else {
+        eprintln!("--overwrites takes a number");
+        return ExitCode::from(2);
+    };
     let mut report = Report::default();
-    match run(&wanted, &mut report) {
+    match run(&wanted, count, &mut report) {
         Ok(()) if has("--check") && report.missed() > 0 => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -60,7 +68,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
+fn run(wanted: &dyn Fn(&str) -> bool, overwrites: u64, report: &mut Report) -> Result<()> {
     let begun = cpu::Machine::now()?;
     report.note(&format!(
         "{} cores, {}, Linux {}",
@@ -93,7 +101,7 @@ fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
     if wanted("run") {
         running::run(report)?;
     }
-    if wanted("growth") || wanted("start") || wanted("memory") {
+    if wanted("growth") || wanted("pages") || wanted("start") || wanted("memory") {
         let small = if wanted("growth") { Some(Loaded::new(Store::new()?, SMALL)?) } else { None };
         let large = Loaded::new(Store::new()?, LARGE)?;
         report.note(&large.told());
@@ -101,9 +109,16 @@ fn run(wanted: &dyn Fn(&str) -> bool, report: &mut Report) -> Result<()> {
             growth::growth(small, &large, report)?;
         }
         drop(small);
+        if wanted("pages") {
+            pages::pages(&large, report)?;
+        }
         if wanted("start") || wanted("memory") {
             starting::large(large, wanted("start"), wanted("memory"), report)?;
         }
+    }
+    if wanted("overwrites") {
+        let loaded = Loaded::new(Store::new()?, MAIN)?;
+        overwrites::overwrites(loaded, overwrites, report)?;
     }
     let others = cpu::others_since(&begun)? * 100.0;
     report.note(&format!("what is not part of this took {others:.0} % of the processors meanwhile"));

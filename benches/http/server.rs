@@ -25,6 +25,7 @@ pub(crate) fn binary() -> &'static Path {
 /// A directory with a configuration and a store. Removed when dropped.
 pub(crate) struct Store {
     dir: TempDir,
+    data: PathBuf,
     key: String,
 }
 
@@ -35,7 +36,7 @@ impl Store {
         let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(place())?;
         let config = "[server]\nlisten = \"127.0.0.1:0\"\n[encryption]\npassphrase = \"a passphrase of the benchmark\"\n";
         fs::write(dir.path().join("config.toml"), config)?;
-        let mut store = Store { dir, key: String::new() };
+        let mut store = Store { data: dir.path().join("data"), dir, key: String::new() };
         let made = store.command(&["init", "--json"]).output()?;
         let made: serde_json::Value = serde_json::from_slice(&made.stdout)
             .map_err(|_| format!("init failed: {}", String::from_utf8_lossy(&made.stderr)))?;
@@ -89,6 +90,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The store's directory.
+    pub(crate) fn data(&self) -> Result<&Path> {
+        Ok(&self.store.as_ref().ok_or("taken before")?.data)
+    }
+
     /// The process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

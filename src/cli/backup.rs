@@ -78,6 +78,7 @@ struct Verified {
     records: u64,
     organizations: u64,
     api_keys: u64,
+    data_keys: u64,
     definitions: u64,
     values: u64,
     former_versions: u64,
@@ -96,6 +97,7 @@ impl From<&BackupSummary> for Verified {
             records: found.total(),
             organizations: found.count(Tree::Orgs),
             api_keys: found.count(Tree::ApiKeys),
+            data_keys: found.count(Tree::DataKeys),
             definitions: found.count(Tree::Definitions),
             values: found.count(Tree::Values),
             former_versions: found.count(Tree::ValueVersions),
@@ -126,6 +128,7 @@ fn verify(start: &Start, path: &Path, json: bool) -> Result<(), Failure> {
     let rows = [
         ("organizations", verified.organizations),
         ("API keys", verified.api_keys),
+        ("data keys", verified.data_keys),
         ("definitions", verified.definitions),
         ("values", verified.values),
         ("former versions", verified.former_versions),

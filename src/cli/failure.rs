@@ -53,13 +53,22 @@ impl From<TlsError> for Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Failure {
-        Failure::Failed(error.to_string())
+        Failure::Failed(match error {
+            OpenError::Damaged(_) => format!(
+                "{error}; nothing was changed: keep this directory, and restore a backup into an empty one \
+                 (`coffer backup restore`)"
+            ),
+            other => other.to_string(),
+        })
     }
 }
 
 impl From<OpeningError> for Failure {
     fn from(error: OpeningError) -> Failure {
-        Failure::Failed(error.to_string())
+        match error {
+            OpeningError::Engine(error) => error.into(),
+            other => Failure::Failed(other.to_string()),
+        }
     }
 }
 

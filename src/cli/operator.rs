@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{complain, json_line, say, say_json, say_table, show_once};
+use crate::cli::progress::ProgressLine;
 use crate::cli::starting::Start;
 use crate::config::parse_duration;
 use crate::control::{self, Command, NewKey, Outcome, Part, Unreachable};
@@ -28,6 +29,11 @@ pub(super) enum Keys {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Give organizations new data keys, and seal every encrypted value anew with them
+    RotateData {
+        #[command(flatten)]
+        of: OfOrg,
     },
     /// End an API key
     Revoke {
@@ -148,6 +154,7 @@ impl Keys {
                 },
             },
             Keys::List { of, json } => Asked { json, command: Command::KeysList { org: of.org } },
+            Keys::RotateData { of } => Asked { json: false, command: Command::RotateData { org: of.org } },
             Keys::Revoke { id } => Asked { json: false, command: Command::KeysRevoke { id } },
         }
     }
@@ -215,7 +222,14 @@ impl Operated<'_> {
 }
 
 pub(super) fn run(start: &Start, asked: Asked) -> Result<(), Failure> {
-    let outcome = carry_out(start, asked.command, &mut |_| Ok(()))?;
+    let mut line = ProgressLine::new();
+    let outcome = carry_out(start, asked.command, &mut |part| {
+        if let Part::Progress(progress) = part {
+            line.show(&progress);
+        }
+        Ok(())
+    })?;
+    drop(line);
     write(&outcome, asked.json)
 }
 
@@ -310,6 +324,9 @@ fn write(outcome: &Outcome, json: bool) -> Result<(), Failure> {
             done.bytes_after.div_ceil(1024),
             done.bytes_before.div_ceil(1024)
         )),
+        Outcome::Rotated(orgs, resealed) => {
+            say(&format!("new data keys: {orgs}; values and former versions sealed anew: {resealed}"))
+        }
         // Said by the commands that ask for them.
         Outcome::BackedUp(_) | Outcome::PassphraseChanged => Ok(()),
         // Asked for in pieces, by another command.

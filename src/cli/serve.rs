@@ -109,6 +109,15 @@ async fn serve(
     engine
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;
+    // What an earlier process began.
+    let resuming = vault.clone();
+    tokio::spawn(async move {
+        if let Err(error) = resuming.finish_rotations().await {
+            tracing::warn!(
+                "not everything is sealed with the new data keys: {error}; the next start goes on"
+            );
+        }
+    });
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let limits = &start.config.limits;
     let settings = Settings {
@@ -118,6 +127,7 @@ async fn serve(
         request_rate: RequestRate::new(limits.requests_per_second, limits.burst),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
         allowed_origins: start.config.cors.allowed_origins.clone(),
+        store: Some(engine.clone()),
         console: Lifetimes { idle: start.config.console.idle, lifetime: start.config.console.lifetime },
     };
     let mut server =

@@ -68,6 +68,11 @@ pub enum Command {
     },
     /// Write the store's files anew from what is live.
     Compact,
+    /// Give organizations new data keys, and seal everything anew with them.
+    RotateData {
+        /// The organization; every one where absent.
+        org: Option<String>,
+    },
     /// A question about the audit trail.
     Audit(AuditCommand),
 }
@@ -76,7 +81,7 @@ impl Command {
     /// Whether it may take longer than a commit does. Such a command says now and then that it goes on, and is
     /// given up where the server stops.
     pub(super) fn is_long(&self) -> bool {
-        matches!(self, Command::BackupCreate | Command::Compact)
+        matches!(self, Command::BackupCreate | Command::Compact | Command::RotateData { .. })
     }
 }
 
@@ -102,6 +107,8 @@ pub enum Outcome {
     BackedUp(u64),
     /// The passphrase was changed.
     PassphraseChanged,
+    /// So many organizations have new data keys, with which so many values are sealed anew.
+    Rotated(usize, u64),
     /// The store was compacted.
     Compacted(CompactedRow),
     /// An answer about the audit trail.
@@ -206,6 +213,10 @@ pub async fn execute(
     match command {
         Command::BackupCreate => upkeep::back_up(opened, operator, parts).await,
         Command::PassphraseChange { old, new } => upkeep::change_passphrase(opened, operator, old, new).await,
+        Command::RotateData { org } => {
+            let orgs = some_orgs(vault, org.as_deref()).await?;
+            upkeep::rotate(vault, operator, &orgs, parts).await
+        }
         Command::Compact => upkeep::compact(opened).await,
         Command::KeysCreate { org, environment, permissions, name, expires_in } => {
             let org = one_org(vault, org.as_deref()).await?;

@@ -1,13 +1,17 @@
 //! The commands that look after the whole store. What blocks runs beside the server's own threads.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::control::command::{CompactedRow, Outcome, Refusal, failed};
 use crate::control::parts::{Part, Parts, Progress};
 use crate::control::secret_text::SecretText;
 use crate::crypto::Passphrase;
-use crate::model::{AuditEvent, Entity, EntityKind, Operator};
-use crate::vault::Opened;
+use crate::model::{AuditEvent, Entity, EntityKind, Operator, Org};
+use crate::vault::{Opened, Rotation, Vault};
+
+/// How often it is looked how far a rotation has come.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs what blocks.
 async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Refusal>
@@ -51,6 +55,34 @@ pub(super) async fn change_passphrase(
         .await
         .map_err(|error| failed(error.to_string()))?;
     Ok(Outcome::PassphraseChanged)
+}
+
+pub(super) async fn rotate(
+    vault: &Vault,
+    operator: Operator,
+    orgs: &[Org],
+    parts: &Parts,
+) -> Result<Outcome, Refusal> {
+    for org in orgs {
+        vault.begin_rotation(operator, org.id).await?;
+    }
+    // On a task of its own: it goes on also where nobody waits for it any more.
+    let worker = vault.clone();
+    let mut worker = tokio::spawn(async move { worker.finish_rotations().await });
+    loop {
+        tokio::select! {
+            done = &mut worker => {
+                done.map_err(|_| failed("it broke: the log says where".into()))??;
+                return Ok(Outcome::Rotated(orgs.len(), vault.rotation().resealed));
+            }
+            () = tokio::time::sleep(LOOK) => {
+                let Rotation { done, total, .. } = vault.rotation();
+                let progress = Progress { of: "values".into(), done, total: Some(total) };
+                // Whoever is slow to look misses some.
+                let _ = parts.try_send(Part::Progress(progress));
+            }
+        }
+    }
 }
 
 pub(super) async fn compact(opened: &Opened) -> Result<Outcome, Refusal> {

@@ -5,8 +5,9 @@
 //! is committed are plain records. They are keyed by the chain and the inverted number, so that an ascending
 //! scan gives the newest first, and the newest is the first of its range.
 //!
-//! A *view* is a range that numbers some of a chain's entries by themselves: those of one account, say. Its
-//! records hold the number in the chain.
+//! A *view* is a range that numbers some of a chain's entries by themselves: those of one account, say. What
+//! stands next to each other in the chain is one record of it, a *run*: where most entries are in a view, it
+//! costs next to nothing.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -41,13 +42,24 @@ pub struct Append {
     pub linker: Arc<dyn Linker>,
 }
 
-/// The newest record of a chain or a view.
+/// The newest entry of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// Its number: 1 for the first that there ever was, then one more for each.
     pub number: u64,
-    /// Its tag; of a view's record, none.
+    /// Its tag.
     pub tag: Tag,
+}
+
+/// Entries of a view that stand next to each other in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The first one's place in the view: 1 for the first that there ever was.
+    pub place: u64,
+    /// Its number in the chain.
+    pub number: u64,
+    /// How many they are.
+    pub count: u64,
 }
 
 /// A record that an append became.
@@ -59,7 +71,14 @@ pub(super) struct Linked {
 }
 
 /// The newest records as far as they are known, by chain or view.
-pub(super) type Heads = HashMap<(Tree, Vec<u8>), Head>;
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    chains: HashMap<(Tree, Vec<u8>), Head>,
+    runs: HashMap<(Tree, Vec<u8>), Run>,
+}
+
+/// The first record of a range.
+type First<'a> = dyn FnMut(Tree, &[u8]) -> Result<Option<Record>, Error> + 'a;
 
 /// The key of the record with this number in the chain or view `range`.
 #[must_use]
@@ -91,14 +110,6 @@ pub fn split(value: &[u8]) -> Result<(&[u8], &Tag), Error> {
     value.split_last_chunk().ok_or_else(|| damaged("a record of a chain"))
 }
 
-/// The number in the chain that a view's record holds.
-///
-/// # Errors
-/// [`Error::Damaged`] where it is no number.
-pub fn viewed(value: &[u8]) -> Result<u64, Error> {
-    value.try_into().map(u64::from_be_bytes).map_err(|_| damaged("a record of a view"))
-}
-
 fn damaged(what: &str) -> Error {
     Error::Damaged(format!("{what} is not of its form"))
 }
@@ -117,30 +128,105 @@ impl Head {
     }
 }
 
+impl Run {
+    /// The run in a view's record.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where it is none.
+    pub fn of(record: &Record) -> Result<Run, Error> {
+        Run::read(&record.key, &record.value)
+    }
+
+    /// The run in the record of a view with this key and value.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where it is none.
+    pub fn read(key: &[u8], value: &[u8]) -> Result<Run, Error> {
+        let halves =
+            value.split_first_chunk().and_then(|(number, rest)| Some((number, rest.try_into().ok()?)));
+        let (number, count) = halves.ok_or_else(|| damaged("a record of a view"))?;
+        let place = self::number(key)?;
+        Ok(Run { place, number: u64::from_be_bytes(*number), count: u64::from_be_bytes(count) })
+    }
+
+    /// The place of its last entry.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.place + self.count - 1
+    }
+
+    /// The view's newest run once the entry with this number is in it.
+    fn followed_by(newest: Option<Run>, number: u64) -> Run {
+        match newest {
+            Some(run) if run.number + run.count == number => Run { count: run.count + 1, ..run },
+            Some(run) => Run { place: run.end() + 1, number, count: 1 },
+            None => Run { place: 1, number, count: 1 },
+        }
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        [self.number.to_be_bytes(), self.count.to_be_bytes()].concat()
+    }
+}
+
+impl Heads {
+    /// The head of a chain: known here, or there, or the first of its range.
+    fn head(&self, known: &[&Heads], at: &(Tree, Vec<u8>), first: &mut First<'_>) -> Result<Head, Error> {
+        let known = known.iter().rev().find_map(|known| known.chains.get(at));
+        match self.chains.get(at).or(known) {
+            Some(head) => Ok(*head),
+            None => Head::of(first(at.0, &at.1)?.as_ref()),
+        }
+    }
+
+    fn run(
+        &self,
+        known: &[&Heads],
+        at: &(Tree, Vec<u8>),
+        first: &mut First<'_>,
+    ) -> Result<Option<Run>, Error> {
+        let known = known.iter().rev().find_map(|known| known.runs.get(at));
+        match self.runs.get(at).or(known) {
+            Some(run) => Ok(Some(*run)),
+            None => first(at.0, &at.1)?.as_ref().map(Run::of).transpose(),
+        }
+    }
+
+    /// Takes over what is newer. So that it stays small, all of the old is forgotten now and then.
+    pub(super) fn update(&mut self, newer: Heads) {
+        if self.chains.len() + self.runs.len() > MAX_KNOWN {
+            *self = Heads::default();
+        }
+        self.chains.extend(newer.chains);
+        self.runs.extend(newer.runs);
+    }
+}
+
+/// How many newest records are remembered.
+const MAX_KNOWN: usize = 16_384;
+
 impl Append {
-    /// The records that it becomes, given the heads before it; `own` are those that its own batch has moved
-    /// already, and is told what it moves.
+    /// The records that it becomes. The newest ones before it are among `own`, which its own batch has moved
+    /// and which are told what it moves; else among `known`, the last first; else the first of their ranges.
     pub(super) fn resolve(
         &self,
         own: &mut Heads,
-        mut head: impl FnMut(Tree, &[u8]) -> Result<Head, Error>,
+        known: &[&Heads],
+        first: &mut First<'_>,
         linked: &mut Vec<Linked>,
     ) -> Result<(), Error> {
-        let mut next = |own: &Heads, range: &[u8]| match own.get(&(self.tree, range.to_vec())) {
-            Some(head) => Ok(*head),
-            None => head(self.tree, range),
-        };
-        let before = next(own, &self.chain)?;
+        let at = (self.tree, self.chain.clone());
+        let before = own.head(known, &at, first)?;
         let number = before.number + 1;
         let tag = self.linker.link(&self.chain, number, &before.tag, &self.entry);
         let value = [self.entry.as_slice(), &tag].concat();
-        own.insert((self.tree, self.chain.clone()), Head { number, tag });
         linked.push(Linked { tree: self.tree, key: key(&self.chain, number), value });
+        own.chains.insert(at, Head { number, tag });
         for view in &self.views {
-            let place = next(own, view)?.number + 1;
-            own.insert((self.tree, view.clone()), Head { number: place, tag: NO_TAG });
-            let value = number.to_be_bytes().to_vec();
-            linked.push(Linked { tree: self.tree, key: key(view, place), value });
+            let at = (self.tree, view.clone());
+            let run = Run::followed_by(own.run(known, &at, first)?, number);
+            linked.push(Linked { tree: self.tree, key: key(view, run.place), value: run.bytes() });
+            own.runs.insert(at, run);
         }
         Ok(())
     }
@@ -148,7 +234,7 @@ impl Append {
     /// An upper bound of the bytes of its records.
     pub(super) fn weight(&self, framing: usize) -> usize {
         let record = |range: &[u8], value: usize| range.len() + DIGITS + value + framing;
-        let views: usize = self.views.iter().map(|view| record(view, size_of::<u64>())).sum();
+        let views: usize = self.views.iter().map(|view| record(view, 2 * size_of::<u64>())).sum();
         record(&self.chain, self.entry.len() + size_of::<Tag>()) + views
     }
 }

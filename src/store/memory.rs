@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::chain::{Head, Heads};
+use super::chain::Heads;
 use super::feed::Feed;
 use super::{
     Batch, BoxFuture, Engine, Error, Record, Requirement, Revision, Tree, Write, decode_counter,
@@ -24,6 +25,7 @@ pub struct Memory {
     state: Mutex<State>,
     frozen: watch::Sender<bool>,
     feed: Feed,
+    reads: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,7 @@ impl Memory {
             state: Mutex::default(),
             frozen: watch::Sender::new(false),
             feed: Feed::after_commit(Revision(0)),
+            reads: AtomicU64::new(0),
         }
     }
 
@@ -88,6 +91,12 @@ impl Memory {
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.state.lock().commits
+    }
+
+    /// How many records were read.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// Every record of a tree.
@@ -150,7 +159,7 @@ impl State {
     #[allow(clippy::type_complexity)]
     fn changes(&self, batch: &Batch) -> Result<BTreeMap<(Tree, Vec<u8>), Option<Vec<u8>>>, Error> {
         let mut changes: BTreeMap<(Tree, Vec<u8>), Option<Vec<u8>>> = BTreeMap::new();
-        let mut heads = Heads::new();
+        let mut heads = Heads::default();
         for write in batch.writes() {
             match write {
                 Write::Put(tree, key, value) => changes.insert((*tree, key.clone()), Some(value.clone())),
@@ -168,9 +177,9 @@ impl State {
                     changes.insert(key, Some(encode_counter(total).to_vec()))
                 }
                 Write::Append(append) => {
-                    let head = |tree, range: &[u8]| Head::of(self.range(tree, range, None, 1).first());
+                    let mut first = |tree, range: &[u8]| Ok(self.range(tree, range, None, 1).pop());
                     let mut linked = Vec::new();
-                    append.resolve(&mut heads, head, &mut linked)?;
+                    append.resolve(&mut heads, &[], &mut first, &mut linked)?;
                     changes.extend(linked.into_iter().map(|new| ((new.tree, new.key), Some(new.value))));
                     continue;
                 }
@@ -183,6 +192,7 @@ impl State {
 impl Engine for Memory {
     fn get<'a>(&'a self, tree: Tree, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Record>, Error>> {
         Box::pin(async move {
+            self.reads.fetch_add(1, Ordering::Relaxed);
             let state = self.state.lock();
             let found = state.map.get(&(tree, key.to_vec()));
             Ok(found.map(|(revision, value)| Record {
@@ -200,7 +210,11 @@ impl Engine for Memory {
         after: Option<&'a [u8]>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Record>, Error>> {
-        Box::pin(async move { Ok(self.state.lock().range(tree, prefix, after, limit)) })
+        Box::pin(async move {
+            let found = self.state.lock().range(tree, prefix, after, limit);
+            self.reads.fetch_add(found.len() as u64, Ordering::Relaxed);
+            Ok(found)
+        })
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Revision, Error>> {
@@ -209,7 +223,8 @@ impl Engine for Memory {
             let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
             let mut state = self.state.lock();
             let revision = state.commit(&batch)?;
-            self.feed.add(revision, batch.writes().iter().map(Write::change));
+            let told = batch.writes().iter().filter(|_| batch.is_announced());
+            self.feed.add(revision, told.map(Write::change));
             Ok(revision)
         })
     }

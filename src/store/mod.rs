@@ -201,6 +201,7 @@ pub struct Batch {
     requirements: Vec<Requirement>,
     writes: Vec<Write>,
     frees_space: bool,
+    is_silent: bool,
     weight: usize,
 }
 
@@ -284,6 +285,19 @@ impl Batch {
     pub fn freeing_space(mut self) -> Batch {
         self.frees_space = true;
         self
+    }
+
+    /// Marks a change that leaves everything as it is for whoever follows the store: the feed does not tell of it.
+    #[must_use]
+    pub fn unannounced(mut self) -> Batch {
+        self.is_silent = true;
+        self
+    }
+
+    /// Whether the feed tells of the change.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        !self.is_silent
     }
 
     /// What must hold.

@@ -1,6 +1,6 @@
 //! The data keys of the store's organizations, and what is sealed with them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -82,6 +82,11 @@ impl DataKeys {
         let mut keys = self.0.write();
         keys.by_id.insert(Id::from_bytes(key.id().0), key.clone());
         keys.current.insert(org, key);
+    }
+
+    /// Forgets keys that nothing is sealed with any more.
+    pub(super) fn forget(&self, old: &BTreeSet<Id>) {
+        self.0.write().by_id.retain(|id, _| !old.contains(id));
     }
 
     /// Seals a value's text so that it opens only at this address, under this id and version.

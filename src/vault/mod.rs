@@ -27,6 +27,7 @@ mod page;
 mod passphrase;
 mod precondition;
 mod render;
+mod rotation;
 mod session_tokens;
 mod sessions;
 mod set_value;
@@ -64,6 +65,7 @@ pub use opening::{Contents, Opened, OpeningError, audit_linker, contents, create
 pub use page::{Page, PageRequest};
 pub use precondition::{Precondition, Tags};
 pub use render::{MAX_TEMPLATE_BYTES, Reference, Rendered};
+pub use rotation::Rotation;
 pub use session_tokens::SessionToken;
 pub use sessions::IssuedTokens;
 pub use set_value::SetValue;
@@ -77,6 +79,7 @@ use crate::store::{self, Batch, Engine, Revision, Tree};
 use audit::Refusals;
 use data_keys::DataKeys;
 use key_uses::KeyUses;
+use rotation::Rotations;
 
 /// What the operator decided.
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +129,7 @@ struct Inner {
     /// Held shared by whoever sets a value, exclusively by whoever changes a definition with all its values:
     /// requirements alone would keep the store correct, but a busy definition could then never be changed.
     definition_gates: [RwLock<()>; GATES],
+    rotations: Rotations,
     /// Held by whoever changes the passphrase.
     passphrase_gate: Mutex<()>,
 }
@@ -155,6 +159,7 @@ impl Vault {
             ids: IdGenerator::default(),
             policy,
             definition_gates: std::array::from_fn(|_| RwLock::new(())),
+            rotations: Rotations::default(),
             passphrase_gate: Mutex::new(()),
         })))
     }

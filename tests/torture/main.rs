@@ -9,10 +9,13 @@
 
 mod damage;
 mod disk;
+mod fuzz;
 mod interposer;
+mod interrupt;
 mod io;
 mod kill;
 mod log;
+mod model;
 mod power;
 mod prepared;
 mod promises;
@@ -30,8 +33,15 @@ use report::{Form, Run};
 
 type Part = (&'static str, fn(&mut Run));
 
-const PARTS: [Part; 4] =
-    [("kill", kill::run), ("power", power::run), ("io", io::run), ("damage", damage::run)];
+const PARTS: [Part; 7] = [
+    ("kill", kill::run),
+    ("power", power::run),
+    ("io", io::run),
+    ("damage", damage::run),
+    ("interrupt", interrupt::run),
+    ("model", model::run),
+    ("fuzz", fuzz::run),
+];
 
 fn main() -> ExitCode {
     let asked = match Asked::read(std::env::args().skip(1)) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{keys, put};
-use crate::store::chain::{self, Append, Linker, Tag};
+use crate::store::chain::{self, Append, Linker, Run, Tag};
 use crate::store::{Batch, Engine, Error, Tree};
 
 /// Tells what it was given, so that a test can follow it.
@@ -54,10 +54,13 @@ pub(in crate::store) async fn entries(
 /// The numbers of the entries in a view, oldest first.
 async fn viewed(store: &impl Engine, view: &str) -> Vec<u64> {
     let found = store.scan(Tree::Audit, view.as_bytes(), None, usize::MAX).await.unwrap();
-    let mut places: Vec<_> = found.iter().map(|record| chain::number(&record.key).unwrap()).collect();
-    places.reverse();
-    assert_eq!(places, (1..=found.len() as u64).collect::<Vec<_>>());
-    found.iter().rev().map(|record| chain::viewed(&record.value).unwrap()).collect()
+    let mut numbers = Vec::new();
+    for run in found.iter().rev().map(|record| Run::of(record).unwrap()) {
+        assert_eq!(run.place, numbers.len() as u64 + 1);
+        assert_ne!(numbers.last().map(|last| last + 1), Some(run.number), "that is one run");
+        numbers.extend(run.number..run.number + run.count);
+    }
+    numbers
 }
 
 pub(super) async fn appends_are_numbered_and_linked(store: Arc<impl Engine>) {

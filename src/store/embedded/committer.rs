@@ -18,9 +18,6 @@ use super::shared::Shared;
 use crate::store::chain::Heads;
 use crate::store::{Error, Revision};
 
-/// How many newest records are remembered; beyond that all are forgotten and looked for again.
-const MAX_HEADS: usize = 16_384;
-
 /// The committer.
 #[derive(Debug)]
 pub(super) struct Committer {
@@ -50,7 +47,7 @@ impl Committer {
             disk: Disk::new(shared.dir.clone()),
             last: shared.applied(),
             frame: FrameBuffer::default(),
-            heads: Heads::new(),
+            heads: Heads::default(),
             closing: false,
             shared,
             queue,
@@ -182,12 +179,12 @@ impl Committer {
                 .map(|submission| &submission.batch)
                 .map(|batch| if low && !batch.frees_space() { Err(Error::Full) } else { Ok(batch) }),
         );
+        if let Some(why) = decision.answers.iter().find_map(damage) {
+            self.keeper.suspect(why);
+        }
         match self.write(&index, &decision.accepted) {
             Ok(()) => {
-                if self.heads.len() + decision.heads.len() > MAX_HEADS {
-                    self.heads.clear();
-                }
-                self.heads.extend(decision.heads);
+                self.heads.update(decision.heads);
                 decision.answers
             }
             Err(error) => withdraw(decision, &error),
@@ -209,7 +206,8 @@ impl Committer {
         self.last = last.revision;
         self.shared.set_applied(last.revision);
         for batch in accepted {
-            self.shared.feed.add(batch.revision, batch.writes().map(|write| write.change()));
+            let told = batch.writes().filter(|_| batch.is_announced);
+            self.shared.feed.add(batch.revision, told.map(|write| write.change()));
         }
         self.shared.counters.commits.fetch_add(accepted.len() as u64, Relaxed);
         Ok(())
@@ -242,6 +240,14 @@ impl Committer {
             // Nobody listening any more is no error: the commit stands.
             let _ = submission.reply.send(answer);
         }
+    }
+}
+
+/// What a read of the index met, where that is why a batch was refused.
+fn damage(answer: &Answer) -> Option<&str> {
+    match answer {
+        Err(Error::Damaged(why)) => Some(why),
+        _ => None,
     }
 }
 

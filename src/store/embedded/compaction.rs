@@ -21,7 +21,9 @@ use super::loader;
 use super::open::{load_base, load_commit, open_index};
 use super::queue::Errand;
 use super::shared::Shared;
-use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, files, index_files, journal, quiet};
+use super::{
+    BASE_DIR, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, files, healing, index_files, journal, quiet,
+};
 use crate::store::{Error, Revision};
 
 /// What a compaction did.
@@ -51,6 +53,78 @@ impl Work {
         self.queue.send(Errand::LeaveSegment)?;
         self.checkpoint().map_err(std::io::Error::other)?;
         self.base()?;
+        let records = self.renew_index(files::remove_dir)?;
+        index_files::remove_aside(&dir)?;
+        files::sync_dir(&dir)?;
+        let done = Compacted { records, bytes_before, bytes_after: bytes_in(&dir)?, took: begun.elapsed() };
+        tracing::info!(
+            records,
+            bytes_before,
+            bytes_after = done.bytes_after,
+            milliseconds = done.took.as_millis(),
+            "compacted the store"
+        );
+        Ok(done)
+    }
+
+    /// Builds the index anew where it has grown to much more than what it finds: sled frees what was replaced
+    /// late, or never.
+    pub(super) fn compact_if_due(&mut self) -> Result<(), String> {
+        let io = |e: std::io::Error| e.to_string();
+        let shared = &self.shared;
+        let dir = shared.index().map_err(|e| e.to_string())?.dir().to_owned();
+        let start = Revision(shared.counters.base_revision.load(Relaxed));
+        let base = std::fs::metadata(base::path(&shared.dir.join(BASE_DIR), start)).map_err(io)?.len();
+        let size = bytes_in(&dir).map_err(io)?;
+        let due = shared.tuning.index_bytes.max(base.saturating_mul(7) / 4);
+        // Where a new one would hardly be smaller, it is left.
+        if size <= due.max(self.renewed.saturating_mul(3) / 2) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        match self.renew_index(files::remove_dir) {
+            Ok(records) => {
+                let milliseconds = begun.elapsed().as_millis();
+                let dir = self.shared.index().map_err(|e| e.to_string())?.dir().to_owned();
+                self.renewed = bytes_in(&dir).map_err(io)?;
+                tracing::info!(
+                    records,
+                    before = size,
+                    after = self.renewed,
+                    milliseconds,
+                    "compacted the index"
+                );
+                Ok(())
+            }
+            Err(UpkeepError::Stopped) => Ok(()),
+            Err(e) => {
+                self.renewed = size;
+                Err(format!("the index could not be compacted: {e}"))
+            }
+        }
+    }
+
+    /// Builds the index anew where a read met something broken in it.
+    pub(super) fn heal(&mut self) -> Result<(), String> {
+        let Some(why) = self.shared.suspicion.broken() else { return Ok(()) };
+        let store = self.shared.dir.clone();
+        let healed = self.renew_index(|old| index_files::set_aside(&store, old).map(drop));
+        self.shared.suspicion.settle(healed.is_ok());
+        match healed {
+            Ok(records) => {
+                tracing::warn!(records, "the index was damaged and was built anew: {why}");
+                healing::note(&store, &format!("the index was damaged and was built anew: {why}"));
+                Ok(())
+            }
+            Err(UpkeepError::Stopped) => Ok(()),
+            Err(e) => Err(format!("the damaged index could not be built anew, a restart has to: {e}")),
+        }
+    }
+
+    /// Builds an index from base and journal, and has it used. `leave` does away with the files of the one
+    /// before. Returns how many records the base had.
+    fn renew_index(&self, leave: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<u64, UpkeepError> {
+        let dir = &self.shared.dir;
         // The one in use has one of the two names.
         let next = match self.shared.index()?.dir().ends_with(INDEX_DIR) {
             true => dir.join(NEXT_INDEX_DIR),
@@ -64,18 +138,8 @@ impl Work {
         let old_dir = old.dir().to_owned();
         // sled writes when it is let go, and panics where it cannot.
         let _ = quiet::catch(|| drop(old));
-        files::remove_dir(&old_dir)?;
-        index_files::remove_aside(&dir)?;
-        files::sync_dir(&dir)?;
-        let done = Compacted { records, bytes_before, bytes_after: bytes_in(&dir)?, took: begun.elapsed() };
-        tracing::info!(
-            records,
-            bytes_before,
-            bytes_after = done.bytes_after,
-            milliseconds = done.took.as_millis(),
-            "compacted the store"
-        );
-        Ok(done)
+        leave(&old_dir)?;
+        Ok(records)
     }
 
     /// Builds an index in `dir` and has it used. Returns the one that was used before, and how many records

@@ -1,7 +1,11 @@
 //! Free disk: a write is refused while there is still room to delete, not when nothing works any more.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use crate::store::embedded::Embedded;
 
 /// Space that only changes which free space may use.
 const RESERVE_BYTES: u64 = 64 << 20;
@@ -43,6 +47,46 @@ impl Disk {
             Err(_) => false,
         }
     }
+}
+
+/// What a store takes of its disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskUse {
+    /// The bytes of its files.
+    pub used: u64,
+    /// The bytes that are free for it.
+    pub free: u64,
+    /// Whether so few are free that only deletions are taken.
+    pub is_low: bool,
+}
+
+impl Embedded {
+    /// How much of the disk the store's files take, and how much is free. Looks at each file.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn disk_use(&self) -> io::Result<DiskUse> {
+        used(&self.shared.dir)
+    }
+}
+
+/// What lies under `dir`. Files that go meanwhile take nothing.
+fn used(dir: &Path) -> io::Result<DiskUse> {
+    let (mut dirs, mut used) = (vec![dir.to_path_buf()], 0);
+    while let Some(each) = dirs.pop() {
+        for entry in fs::read_dir(each)?.flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => dirs.push(entry.path()),
+                // What it takes, not how long it is: a journal is longer than what is in it.
+                Ok(meta) => used += meta.blocks() * 512,
+                Err(_) => {}
+            }
+        }
+    }
+    let stat = nix::sys::statvfs::statvfs(dir)?;
+    let unit = stat.fragment_size();
+    let free = stat.blocks_available() * unit;
+    Ok(DiskUse { used, free, is_low: is_low(free, stat.blocks() * unit) })
 }
 
 fn is_low(free: u64, size: u64) -> bool {

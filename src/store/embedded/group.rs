@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use super::index::Index;
 use super::logged::{Bytes, Logged};
-use crate::store::chain::{Head, Heads, Linked};
-use crate::store::{self, Batch, Error, Requirement, Revision, Tree, Write};
+use crate::store::chain::{Heads, Linked};
+use crate::store::{self, Batch, Error, Record, Requirement, Revision, Tree, Write};
 
 /// The decision on a group. It borrows the batches: no key or value is copied.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub(super) struct Decision<'g> {
 pub(super) struct Accepted<'g> {
     /// Its number.
     pub(super) revision: Revision,
+    /// Whether the feed tells of it.
+    pub(super) is_announced: bool,
     writes: Vec<Resolved<'g>>,
     /// What was appended to chains; no other write may have the same key.
     linked: Vec<Linked>,
@@ -90,7 +92,8 @@ pub(super) fn decide<'g>(
     batches: impl ExactSizeIterator<Item = Result<&'g Batch, Error>>,
 ) -> Decision<'g> {
     let alone = batches.len() == 1;
-    let mut group = Group { index, overlay: HashMap::new(), heads: Heads::new(), known: heads, last, alone };
+    let mut group =
+        Group { index, overlay: HashMap::new(), heads: Heads::default(), known: heads, last, alone };
     let mut decision = Decision::default();
     decision.accepted.reserve(batches.len());
     decision.answers.reserve(batches.len());
@@ -135,32 +138,30 @@ impl<'g> Group<'g, '_> {
         if !self.alone {
             self.overlay.extend(writes.iter().map(|w| ((w.tree, w.key), (revision, w.value))));
         }
-        Ok(Accepted { revision, writes, linked })
+        Ok(Accepted { revision, is_announced: batch.is_announced(), writes, linked })
     }
 
     fn append(&mut self, batch: &'g Batch) -> Result<Vec<Linked>, Error> {
-        let (mut moved, mut linked) = (Heads::new(), Vec::new());
+        let (mut moved, mut linked) = (Heads::default(), Vec::new());
+        let known = [self.known, &self.heads];
+        let mut first = |tree, range: &[u8]| self.first(tree, range);
         for write in batch.writes() {
             if let Write::Append(append) = write {
-                append.resolve(&mut moved, |tree, range| self.head(tree, range), &mut linked)?;
+                append.resolve(&mut moved, &known, &mut first, &mut linked)?;
             }
         }
-        self.heads.extend(moved);
+        self.heads.update(moved);
         Ok(linked)
     }
 
-    /// The newest record of a chain or a view before this batch.
-    fn head(&self, tree: Tree, range: &[u8]) -> Result<Head, Error> {
-        let key = (tree, range.to_vec());
-        if let Some(head) = self.heads.get(&key).or_else(|| self.known.get(&key)) {
-            return Ok(*head);
-        }
+    /// The first record of a range, of those from before the group.
+    fn first(&self, tree: Tree, range: &[u8]) -> Result<Option<Record>, Error> {
         let mut first = None;
         self.index.walk(tree, range, None, |record| {
             first = Some(record);
             ControlFlow::Break(())
         })?;
-        Head::of(first.as_ref())
+        Ok(first)
     }
 
     fn check(&self, requirement: &'g Requirement) -> Result<(), Error> {

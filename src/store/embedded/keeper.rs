@@ -12,12 +12,13 @@ use parking_lot::{Condvar, Mutex};
 use super::base::{self, Summary};
 use super::error::UpkeepError;
 use super::feed_file;
+use super::healing;
 use super::journal;
 use super::queue::Queue;
 use super::quiet;
 use super::shared::Shared;
 use super::state::{IndexState, State};
-use crate::store::Revision;
+use crate::store::{Error, Revision};
 
 /// Wakes the keeper when enough was written.
 #[derive(Debug, Clone)]
@@ -44,6 +45,14 @@ impl Waker {
         let due = self.shared.tuning.checkpoint_bytes;
         // At the crossing only: the keeper need not be told again while it works.
         if before < due && before + bytes >= due || self.desk.base_due(&self.shared) {
+            self.call();
+        }
+    }
+
+    /// Says that a read of the index met something broken.
+    pub(super) fn suspect(&self, why: &str) {
+        if self.shared.suspicion.raise(why) {
+            tracing::warn!("the index is damaged, and will be built anew: {why}");
             self.call();
         }
     }
@@ -94,6 +103,7 @@ impl Keeper {
             noted: shared.applied(),
             reached: Revision(0),
             written: shared.counters.journal_written.load(Relaxed),
+            renewed: 0,
             desk: Arc::clone(&desk),
             queue,
             shared: Arc::clone(&shared),
@@ -129,14 +139,16 @@ impl Keeper {
 }
 
 fn base_at(shared: &Shared, base_bytes: u64) -> u64 {
-    shared.tuning.base_bytes.max(base_bytes * 2)
+    shared.tuning.base_bytes.max(base_bytes)
 }
 
 fn run(work: &Mutex<Work>, waker: &Waker) {
     work.lock().guarded(Work::check_base);
     while waker.desk.wait(&waker.shared) {
         if waker.shared.failure().is_none() {
-            work.lock().guarded(Work::work);
+            let mut work = work.lock();
+            work.guarded(Work::work);
+            work.guarded(Work::heal);
         }
     }
 }
@@ -154,6 +166,8 @@ pub(super) struct Work {
     pub(super) reached: Revision,
     /// How much journal there was then.
     written: u64,
+    /// How large the index was when it was built anew for its size.
+    pub(super) renewed: u64,
 }
 
 impl Work {
@@ -165,6 +179,7 @@ impl Work {
     fn guarded(&mut self, work: fn(&mut Work) -> Result<(), String>) {
         let done = quiet::catch(|| work(self)).unwrap_or_else(|_| {
             self.put_off_base();
+            self.shared.suspicion.raise("index: it broke while a base was read from it");
             Err("no checkpoint or base could be made: the index broke while it was read".into())
         });
         if let Err(e) = done {
@@ -183,7 +198,11 @@ impl Work {
         tracing::warn!("{error}; the index is whole, so a new base is written");
         self.checkpoint()?;
         match self.base() {
-            Ok(()) | Err(UpkeepError::Stopped) => Ok(()),
+            Ok(()) => {
+                healing::note(&self.shared.dir, &format!("{error}; a new base was written"));
+                Ok(())
+            }
+            Err(UpkeepError::Stopped) => Ok(()),
             Err(e) => Err(format!("the damaged base could not be replaced: {e}")),
         }
     }
@@ -197,11 +216,14 @@ impl Work {
                 Ok(()) | Err(UpkeepError::Stopped) => {}
                 Err(e) => {
                     self.put_off_base();
+                    if let UpkeepError::Store(Error::Damaged(why)) = &e {
+                        self.shared.suspicion.raise(why);
+                    }
                     return Err(format!("no base could be written, so the journal grows: {e}"));
                 }
             }
         }
-        Ok(())
+        self.compact_if_due()
     }
 
     /// After a failure: tries not at every commit from now on, but after as much journal again.
@@ -283,6 +305,7 @@ mod tests {
             queue: store.queue.clone(),
             desk: Arc::default(),
             written: 0,
+            renewed: 0,
             shared,
         }
     }

@@ -17,6 +17,7 @@ mod error;
 mod feed_file;
 mod files;
 mod group;
+mod healing;
 mod index;
 mod index_files;
 mod instance;
@@ -51,7 +52,9 @@ use parking_lot::Mutex;
 
 pub use compaction::Compacted;
 pub use create::{Creation, Presence};
+pub use disk::DiskUse;
 pub use error::{OpenError, UpkeepError};
+pub use healing::Healing;
 pub use snapshot::Snapshot;
 pub use stats::Stats;
 
@@ -61,7 +64,7 @@ use committer::Committer;
 use create::Beginning;
 use error::Doing;
 use index::Index;
-use keeper::{Keeper, Work};
+use keeper::{Keeper, Waker, Work};
 use lock::Lock;
 use open::Recovered;
 use queue::Queue;
@@ -84,6 +87,7 @@ pub struct Embedded {
     /// `None` once closed.
     running: Mutex<Option<Running>>,
     work: Arc<Mutex<Work>>,
+    waker: Waker,
 }
 
 #[derive(Debug)]
@@ -179,9 +183,9 @@ impl Embedded {
             .doing("start the keeper of", dir)?;
         let committer = Committer::start(Arc::clone(&shared), receiver, journal, reached, keeper.waker())
             .doing("start the committer of", dir)?;
-        let work = keeper.work();
+        let (work, waker) = (keeper.work(), keeper.waker());
         let running = Mutex::new(Some(Running { committer, keeper, lock }));
-        Ok(Embedded { shared, queue, running, work })
+        Ok(Embedded { shared, queue, running, work, waker })
     }
 
     /// The identity of the store in `dir`, read without opening it or touching anything.
@@ -242,6 +246,12 @@ impl Embedded {
         self.work.lock().compact()
     }
 
+    /// The last time that something broken in the store in `dir` was made anew, if ever.
+    #[must_use]
+    pub fn last_healing(dir: &Path) -> Option<Healing> {
+        healing::last(dir)
+    }
+
     /// What was done and where it stands. Cheap.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -271,7 +281,7 @@ impl Embedded {
 
     fn close_index(&self, index: Index) -> Result<(), OpenError> {
         let Shared { dir, instance, .. } = &*self.shared;
-        if self.shared.failure().is_some() {
+        if self.shared.failure().is_some() || self.shared.suspicion.stands() {
             // The index may have less than the journal, so it is not closed as if it had all.
             return Ok(());
         }
@@ -283,6 +293,17 @@ impl Embedded {
             .doing("close the index in", &path)?;
         let state = State { instance: *instance, index: IndexState::Clean { last, crc } };
         state.save(dir).doing("write the state in", dir)
+    }
+
+    /// Reads the index; sled panics on some pages that were damaged underneath it. Its message stays here, as
+    /// it may show what a page holds. A broken index is built anew behind whoever met it.
+    fn unbroken<T>(&self, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let read = quiet::catch(read)
+            .unwrap_or_else(|_| Err(Error::Damaged("index: it broke while it was read".into())));
+        if let Err(Error::Damaged(why)) = &read {
+            self.waker.suspect(why);
+        }
+        read
     }
 
     /// A scan, at once.
@@ -298,7 +319,7 @@ impl Embedded {
             return Ok(found);
         }
         let index = self.shared.index()?;
-        unbroken(|| {
+        self.unbroken(|| {
             index.walk(tree, prefix, after, |record| {
                 found.push(record);
                 if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -312,7 +333,7 @@ impl Engine for Embedded {
     fn get<'a>(&'a self, tree: Tree, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Record>, Error>> {
         Box::pin(async move {
             let index = self.shared.index()?;
-            unbroken(|| index.get(tree, key))
+            self.unbroken(|| index.get(tree, key))
         })
     }
 
@@ -348,12 +369,6 @@ impl Drop for Embedded {
             tracing::warn!("the store was not closed cleanly: {e}");
         }
     }
-}
-
-/// Reads the index; sled panics on some pages that were damaged underneath it. Its message stays here, as
-/// it may show what a page holds.
-fn unbroken<T>(read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    quiet::catch(read).unwrap_or_else(|_| Err(Error::Damaged("index: it broke while it was read".into())))
 }
 
 /// A store that is being restored.

@@ -16,7 +16,9 @@ use super::logged::Logged;
 use super::reached::{self, Reached};
 use super::state::{IndexState, State};
 use super::tuning::Tuning;
-use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, feed_file, files, index_files, quiet};
+use super::{
+    BASE_DIR, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, feed_file, files, healing, index_files, quiet,
+};
 use crate::store::Revision;
 use crate::store::feed::Feed;
 
@@ -258,6 +260,7 @@ impl Builder<'_> {
                 let aside = index_files::set_aside(dir, &index).doing("set aside", &index)?;
                 let aside = aside.map(|path| path.display().to_string());
                 tracing::warn!(aside, "the index is damaged and is built anew: {why}");
+                healing::note(dir, &format!("the index was damaged and was built anew: {why}"));
                 Ok(())
             }
         }

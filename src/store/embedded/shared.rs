@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
+use super::healing::Suspicion;
 use super::index::Index;
 use super::instance::Instance;
 use super::stats::Counters;
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     index: RwLock<Option<Index>>,
     /// The last commit that is in the index.
     applied: AtomicU64,
+    /// What reads met in the index.
+    pub(super) suspicion: Suspicion,
     /// Why nothing can be written any more.
     failure: OnceLock<String>,
 }
@@ -43,6 +46,7 @@ impl Shared {
             index: RwLock::new(Some(index)),
             applied: AtomicU64::new(feed.last().0),
             feed,
+            suspicion: Suspicion::default(),
             failure: OnceLock::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod bases;
 mod chains;
+mod damage;
 mod failing;
 mod following;
 mod opening;

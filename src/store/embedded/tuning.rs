@@ -11,8 +11,10 @@ pub(super) struct Tuning {
     pub(super) checkpoint_bytes: u64,
     /// Time after which a checkpoint is due if there was work.
     pub(super) checkpoint_every: Duration,
-    /// Journal since the last base that makes another one due; twice the base's size, if that is more.
+    /// Journal since the last base that makes another one due; as much as the base has, if that is more.
     pub(super) base_bytes: u64,
+    /// Size of the index up to which it is never built anew for its size.
+    pub(super) index_bytes: u64,
     /// Batches that may wait for the committer.
     pub(super) queue_batches: usize,
     /// Bytes of waiting batches from which on no further one is let in. The last one may go beyond.
@@ -31,7 +33,8 @@ impl Default for Tuning {
             segment_bytes: 16 << 20,
             checkpoint_bytes: 32 << 20,
             checkpoint_every: Duration::from_secs(60),
-            base_bytes: 64 << 20,
+            base_bytes: 32 << 20,
+            index_bytes: 64 << 20,
             queue_batches: 4096,
             queue_bytes: 64 << 20,
             group_batches: 512,

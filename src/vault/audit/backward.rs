@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::{AuditCheckpoint, AuditEntry, Timestamp};
-use crate::store::chain::{self, Tag};
+use crate::store::chain::{self, Run, Tag};
 use crate::store::{self, record};
 use crate::vault::Error;
 use crate::vault::audit::AuditLinker;
@@ -40,8 +40,7 @@ impl BackwardCheck {
             return Ok(None);
         }
         if key.starts_with(b"environment/") || key.starts_with(b"account/") {
-            chain::number(key)?;
-            return chain::viewed(value).map(|_| None).map_err(Error::from);
+            return Run::read(key, value).map(|_| None).map_err(Error::from);
         }
         let number = chain::number(key)?;
         let name = key[..key.len() - chain::key(b"", number).len()].to_vec();

@@ -1,7 +1,7 @@
 //! Reading ranges of entries, by their numbers: of a chain, or of a view of one.
 
 use crate::model::AuditEntry;
-use crate::store::chain::{self, Head, Tag};
+use crate::store::chain::{self, Head, Run, Tag};
 use crate::store::{Engine, Record, Tree, key, record};
 use crate::vault::audit::Chain;
 use crate::vault::page::SCAN_STEP;
@@ -46,7 +46,11 @@ impl Vault {
             Some(view) => self.counter(&key::audit_pruned(view)).await?.0,
             None => self.checkpoint(of).await?.map_or(0, |seen| seen.noun.number),
         };
-        let newest = newest(self.0.engine.as_ref(), view.as_ref().unwrap_or(&chain)).await?;
+        let engine = self.0.engine.as_ref();
+        let newest = match &view {
+            Some(view) => newest_run(engine, view).await?.map_or(0, |run| run.end()),
+            None => head(engine, &chain).await?.number,
+        };
         Ok(Range { chain, view, pruned, newest })
     }
 
@@ -57,29 +61,38 @@ impl Vault {
         place: u64,
         count: u64,
     ) -> Result<Vec<Standing>, Error> {
-        let count = count.min(SCAN_STEP as u64).min(place.saturating_sub(range.pruned)) as usize;
-        let engine = self.0.engine.as_ref();
-        let keys = range.view.as_ref().unwrap_or(&range.chain);
-        let after = chain::key(keys, place + 1);
-        let found = engine.scan(Tree::Audit, keys, Some(&after), count).await?;
-        let mut entries = Vec::with_capacity(found.len());
-        for found in found {
-            if range.view.is_none() {
+        let mut left = count.min(SCAN_STEP as u64).min(place.saturating_sub(range.pruned));
+        let runs = match &range.view {
+            Some(view) => self.runs_below(view, place, left as usize).await?,
+            None => vec![Run { place: 1, number: 1, count: place }],
+        };
+        let mut entries = Vec::with_capacity(left as usize);
+        for run in runs {
+            // Of the first, what is newer than `place` was not asked for.
+            let last = run.number + run.end().min(place) - run.place;
+            let first = run.number.max((last + 1).saturating_sub(left));
+            let found = self.chain_records(&range.chain, first, last).await?;
+            for found in found.iter().rev() {
                 entries.push(standing(&found.key, &found.value)?);
-                continue;
             }
-            let key = chain::key(&range.chain, chain::viewed(&found.value)?);
-            // One that was pruned since is not there any more.
-            if let Some(found) = engine.get(Tree::Audit, &key).await? {
-                entries.push(standing(&found.key, &found.value)?);
+            left = left.saturating_sub(last + 1 - first);
+            if left == 0 {
+                break;
             }
         }
         Ok(entries)
     }
+
+    /// Up to `limit` runs of a view that begin at `place` or before, the newest first.
+    pub(super) async fn runs_below(&self, view: &[u8], place: u64, limit: usize) -> Result<Vec<Run>, Error> {
+        let after = chain::key(view, place.saturating_add(1));
+        let found = self.0.engine.scan(Tree::Audit, view, Some(&after), limit).await?;
+        Ok(found.iter().map(Run::of).collect::<Result<_, _>>()?)
+    }
 }
 
 impl Vault {
-    /// The records of a chain or view from the number `first` to `last`, at most [`SCAN_STEP`], oldest first.
+    /// The records of a chain from the number `first` to `last`, at most [`SCAN_STEP`], oldest first.
     pub(super) async fn chain_records(
         &self,
         keys: &[u8],
@@ -98,12 +111,13 @@ impl Vault {
     }
 }
 
-/// The number of the newest record of a chain or view; 0 where there is none.
-pub(super) async fn newest(engine: &dyn Engine, keys: &[u8]) -> Result<u64, Error> {
-    Ok(head(engine, keys).await?.number)
+/// The newest run of a view.
+pub(super) async fn newest_run(engine: &dyn Engine, view: &[u8]) -> Result<Option<Run>, Error> {
+    let first = engine.scan(Tree::Audit, view, None, 1).await?;
+    Ok(first.first().map(Run::of).transpose()?)
 }
 
-/// The newest record of a chain or view.
+/// The newest entry of a chain.
 pub(super) async fn head(engine: &dyn Engine, keys: &[u8]) -> Result<Head, Error> {
     let first = engine.scan(Tree::Audit, keys, None, 1).await?;
     Ok(Head::of(first.first())?)

@@ -6,7 +6,7 @@ use crate::model::{AuditCheckpoint, AuditEntry, Org, Timestamp};
 use crate::store::chain::{self, NO_TAG, Tag};
 use crate::store::{Batch, Tree, key, record};
 use crate::vault::audit::check::ChainCheck;
-use crate::vault::audit::entries::newest;
+use crate::vault::audit::entries::{head, newest_run};
 use crate::vault::audit::{AuditLinker, Chain};
 use crate::vault::page::SCAN_STEP;
 use crate::vault::{Error, Seen, Vault};
@@ -60,7 +60,7 @@ impl Vault {
         let chain = key::audit_chain(of);
         let seen = self.checkpoint(of).await?;
         let begin = seen.as_ref().map_or(0, |seen| seen.noun.number);
-        let newest = newest(self.0.engine.as_ref(), &chain).await?;
+        let newest = head(self.0.engine.as_ref(), &chain).await?.number;
         let end = newest.saturating_sub(1).min(begin + SCAN_STEP as u64);
         let checked = ChainCheck::begin(&self.0.audit, &chain, seen.as_ref().map(|seen| &seen.noun));
         let mut check = match checked {
@@ -110,24 +110,24 @@ impl Vault {
         Ok(if self.commit(batch).await? { count } else { 0 })
     }
 
-    /// Adds to `batch` that a view forgets the entries up to this number of the chain. Its newest record stays,
-    /// as what comes next is numbered after it; it goes with those after it.
+    /// Adds to `batch` that a view forgets the entries up to this number of the chain, of which there are at most
+    /// [`SCAN_STEP`]. Its newest run stays, as what comes next is numbered after it; it goes with those after it.
     async fn prune_view(&self, mut batch: Batch, view: &[u8], number: u64) -> Result<Batch, Error> {
         let counter_key = key::audit_pruned(view);
         let (begin, _) = self.counter(&counter_key).await?;
-        let newest = newest(self.0.engine.as_ref(), view).await?;
+        let Some(newest) = newest_run(self.0.engine.as_ref(), view).await? else { return Ok(batch) };
+        // One of them may be left from when it was the newest, and one have been pruned in part.
+        let mut runs = self.runs_below(view, begin + SCAN_STEP as u64, SCAN_STEP + 2).await?;
+        runs.reverse();
         let mut end = begin;
-        for found in self.chain_records(view, begin + 1, newest.min(begin + SCAN_STEP as u64)).await? {
-            if chain::viewed(&found.value)? > number {
-                break;
-            }
-            end = chain::number(&found.key)?;
+        for run in runs.iter().filter(|run| run.end() > begin && run.number <= number) {
+            end = run.place + run.count.min(number - run.number + 1) - 1;
         }
         if end == begin {
             return Ok(batch);
         }
-        for place in begin.max(1)..=end.min(newest - 1) {
-            batch = batch.delete(Tree::Audit, chain::key(view, place));
+        for run in runs.iter().filter(|run| run.end() <= end && run.place != newest.place) {
+            batch = batch.delete(Tree::Audit, chain::key(view, run.place));
         }
         Ok(batch.add(Tree::Counters, counter_key, (end - begin) as i64))
     }

@@ -52,6 +52,8 @@ fn tampering_with_the_store_is_named_at_its_first_entry() {
             put(&bench, 3, changed).await;
             assert_eq!(verified(&bench).await.0, Some(named(3, "was changed")), "byte {at}");
         }
+        put(&bench, 3, vec![1; 8]).await;
+        assert_eq!(verified(&bench).await.0, Some(named(3, "was changed")), "too short");
         put(&bench, 3, fourth.clone()).await;
         put(&bench, 4, third.clone()).await;
         assert_eq!(verified(&bench).await.0, Some(named(3, "was changed")), "swapped");
@@ -230,4 +232,26 @@ fn every_entry_is_read_back_from_its_line() {
             }
         }
     }
+}
+
+#[test]
+fn a_page_costs_what_it_shows_however_long_the_trail_is() {
+    block_on(async {
+        let (bench, definition) = bench(Duration::from_secs(3600)).await;
+        let caller = |reach: Reach| bench.caller::<need::Audit>(reach);
+        let cost = async |reach: Reach, page: &str| {
+            let page = PageRequest::parse(Some(page), None).unwrap();
+            let before = bench.engine.reads();
+            let shown = bench.vault.list_audit(&caller(reach), &Default::default(), page).await.unwrap();
+            assert_eq!(shown.docs.len(), 10);
+            bench.engine.reads() - before
+        };
+        set_often(&bench, definition, "ann", 100).await;
+        let one = || Reach::One(Environment::test());
+        let few = [cost(Reach::All, "1").await, cost(one(), "1").await];
+        assert!(few.iter().all(|reads| *reads <= 25), "{few:?}");
+        set_often(&bench, definition, "ann", 3000).await;
+        assert_eq!([cost(Reach::All, "1").await, cost(one(), "1").await], few);
+        assert_eq!([cost(Reach::All, "300").await, cost(one(), "300").await], few, "far back too");
+    });
 }

@@ -3,3 +3,5 @@
 mod backup;
 mod compact;
 mod passphrase;
+mod rotation;
+mod upgrade;

@@ -15,8 +15,9 @@ fn add(store: &Embedded, from: usize, count: usize) {
 fn check(store: &Embedded, count: usize) {
     let found = block_on(entries(store, "c/", 1, chain::NO_TAG));
     assert_eq!(found, (0..count).map(|number| number.to_string()).collect::<Vec<_>>());
-    let views = store.scan_now(Tree::Audit, b"v/", None, usize::MAX).unwrap();
-    assert_eq!(views.len(), count);
+    let runs = store.scan_now(Tree::Audit, b"v/", None, usize::MAX).unwrap();
+    let run = chain::Run { place: 1, number: 1, count: count as u64 };
+    assert_eq!(runs.iter().map(|found| chain::Run::of(found).unwrap()).collect::<Vec<_>>(), [run]);
 }
 
 #[test]

@@ -1,0 +1,147 @@
+//! The commands that are interrupted.
+
+use std::sync::Arc;
+
+use super::{Interrupted, kept};
+use crate::interposer::Control;
+use crate::prepared::{Ended, Prepared};
+use crate::random::Random;
+use crate::support::{Config, Finished, Server, Store, finish};
+use crate::traffic::Traffic;
+
+type Prepare = fn(&mut Random) -> Box<dyn Interrupted>;
+
+pub(super) const COMMANDS: [(&str, Prepare); 8] = [
+    ("init", |_| Box::new(Init(Arc::new(Store::uninitialized(&Config::new()))))),
+    ("keys create", |random| Box::new(OnStore::new(keys_create, key_is_there, random))),
+    ("serve and stop", |random| Box::new(OnStore::new(serve_and_stop, account_is_there, random))),
+    ("compact", |random| Box::new(OnStore::new(compact, |_, _, _| {}, random))),
+    ("compact while serving", |random| Box::new(OnStore::new(compact_while_serving, |_, _, _| {}, random))),
+    ("backup create", |random| Box::new(kept::BackupCreate::new(random))),
+    ("backup restore", |random| Box::new(kept::BackupRestore::new(random))),
+    ("passphrase change", |random| Box::new(kept::PassphraseChange::new(random))),
+];
+
+fn compact(store: &Arc<Store>, control: &Control) -> Answer {
+    logged(store, control, &["compact"]);
+    String::new()
+}
+
+fn compact_while_serving(store: &Arc<Store>, control: &Control) -> Answer {
+    let mut command = store.command(["serve"]);
+    control.attach_logged(&mut command);
+    let server = Server::spawn(store, command);
+    store.coffer(["compact"]).ok();
+    server.kill();
+    String::new()
+}
+
+/// Runs a command of coffer under the interposer, to its success.
+pub(super) fn logged(store: &Store, control: &Control, args: &[&str]) -> Finished {
+    let mut command = store.command(args);
+    control.attach_logged(&mut command);
+    let finished = finish(&mut command);
+    assert_eq!(finished.code, Some(0), "{args:?}: {finished:?}");
+    finished
+}
+
+pub(super) fn serve(store: &Arc<Store>) -> Server {
+    match store.try_serve() {
+        Ok(server) => server,
+        Err(finished) => panic!("LOST: it does not start: {}", finished.stderr),
+    }
+}
+
+/// `init` where there is nothing.
+struct Init(Arc<Store>);
+
+impl Interrupted for Init {
+    fn store(&self) -> &Arc<Store> {
+        &self.0
+    }
+
+    fn act(&mut self, control: &Control) {
+        logged(&self.0, control, &["init"]);
+    }
+
+    fn check(&mut self, done: bool, random: &mut Random) {
+        // Whoever had no answer tries again, or serves at once.
+        if random.chance(500) {
+            let again = self.0.coffer(["init"]);
+            let is_there = again.code == Some(1) && again.stderr.contains("there is a store");
+            assert!(again.code == Some(0) || is_there, "{again:?}");
+            assert!(is_there || !done, "LOST: the store: {again:?}");
+        }
+        serve(&self.0).stop();
+        assert!(self.0.coffer(["orgs", "list"]).ok().lines().count() > 0, "LOST: the organization");
+    }
+}
+
+/// What a command answered.
+type Answer = String;
+
+/// A command on a store with values, none of which may be lost.
+struct OnStore {
+    prepared: Prepared,
+    traffic: Traffic,
+    answer: Answer,
+    act: fn(&Arc<Store>, &Control) -> Answer,
+    /// Checks, on the running server, the answer of a command that may be done.
+    stands: fn(&Server, &Answer, bool),
+}
+
+impl OnStore {
+    fn new(
+        act: fn(&Arc<Store>, &Control) -> Answer,
+        stands: fn(&Server, &Answer, bool),
+        random: &mut Random,
+    ) -> OnStore {
+        let prepared = Prepared::new(4, Ended::Stopped, random);
+        let traffic = prepared.restore();
+        OnStore { prepared, traffic, answer: String::new(), act, stands }
+    }
+}
+
+impl Interrupted for OnStore {
+    fn store(&self) -> &Arc<Store> {
+        &self.prepared.store
+    }
+
+    fn act(&mut self, control: &Control) {
+        self.answer = (self.act)(&self.prepared.store, control);
+    }
+
+    fn check(&mut self, done: bool, _random: &mut Random) {
+        let server = serve(&self.prepared.store);
+        let mut traffic = self.traffic.clone();
+        traffic.check(&server.test());
+        traffic.check_ids(&server.test());
+        (self.stands)(&server, &self.answer, done);
+        assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
+    }
+}
+
+fn keys_create(store: &Arc<Store>, control: &Control) -> Answer {
+    let made = logged(store, control, &["keys", "create", "--environment", "test", "--json"]).json();
+    made["key"].as_str().expect("a key").to_owned()
+}
+
+fn key_is_there(server: &Server, key: &Answer, done: bool) {
+    let status = server.anonymous().key(key).get("/env/definitions").send().status;
+    assert!(status == 200 || status == 401 && !done, "LOST: the key: {status}");
+}
+
+fn serve_and_stop(store: &Arc<Store>, control: &Control) -> Answer {
+    let mut command = store.command(["serve"]);
+    control.attach_logged(&mut command);
+    let server = Server::spawn(store, command);
+    let made = server.test().register("registered meanwhile");
+    server.stop();
+    made["_id"].as_str().expect("an id").to_owned()
+}
+
+fn account_is_there(server: &Server, id: &Answer, done: bool) {
+    let found = server.test().get("/linked-account/registered%20meanwhile").send();
+    assert!(found.status == 200 || found.status == 404 && !done, "LOST: the account: {}", found.status);
+    assert!(found.status == 404 || found.json().to_string().contains(id.as_str()), "{}", found.text());
+}
