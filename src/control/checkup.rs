@@ -70,12 +70,15 @@ pub(super) async fn check_up(opened: &Opened, alone: bool, parts: &Parts) -> Res
     };
     let mut findings = Vec::new();
     match blocking(work).await {
-        Ok(Checkup { records, audit, newest }) => findings.extend([
-            store(records, opened.vault.is_writable()),
-            index(opened, alone).await,
-            self::audit(audit),
-            clock(newest, Timestamp::now()),
-        ]),
+        Ok(Checkup { records, audit, newest }) => {
+            let holds = records.is_ok() && audit.is_ok();
+            findings.extend([
+                store(records, opened.vault.is_writable()),
+                index(opened, alone, holds).await,
+                self::audit(audit),
+                clock(newest, Timestamp::now()),
+            ]);
+        }
         Err(refusal) => findings.push(Finding::new("store", Verdict::Bad, advised(&refusal.message))),
     }
     let vault = &opened.vault;
@@ -115,7 +118,11 @@ fn store(records: Result<Examined, (Error, u64)>, is_writable: bool) -> Finding 
     }
 }
 
-async fn index(opened: &Opened, alone: bool) -> Finding {
+async fn index(opened: &Opened, alone: bool, holds: bool) -> Finding {
+    if !holds {
+        // Built anew, it would have what is wrong there, where it may be the last to have what is right.
+        return Finding::new("index", Verdict::Warn, "not compared with base and journal, which do not hold");
+    }
     if !alone {
         let why =
             "in use; whatever broken is met is built anew. Compared with base and journal on a stopped store";
