@@ -1,7 +1,7 @@
 //! What the disk under the stores takes by itself.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,21 @@ pub(crate) fn described(path: &Path) -> Result<String> {
     let warning =
         if on == "tmpfs" { " (a sync costs nothing there: figures of writes mean little)" } else { "" };
     Ok(format!("stores on {on}{warning}"))
+}
+
+/// What the files below `dir` take.
+pub(crate) fn megabytes_in(dir: &Path) -> Result<f64> {
+    let mut bytes = 0.0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        // One may be deleted meanwhile.
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += match metadata.is_dir() {
+            true => megabytes_in(&entry.path()).unwrap_or_default(),
+            false => metadata.blocks() as f64 * 512.0 / 1e6,
+        };
+    }
+    Ok(bytes)
 }
 
 /// A file that was written in full once, so that a sync has no metadata to write: the cheapest there is.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::report::Report;
-use crate::rounds::{alternate, median};
+use crate::rounds::{in_turns, median};
 use crate::workload::Loaded;
 
 const TURN: Duration = Duration::from_millis(250);
@@ -19,30 +19,30 @@ pub(crate) fn growth(small: &Loaded, large: &Loaded, report: &mut Report) -> Res
     for (name, of_small, of_large, many) in kinds {
         let compare = |connections| {
             let small = small.load(connections, of_small.clone());
-            alternate(&small, &large.load(connections, of_large.clone()), TURN)
+            in_turns([&small, &large.load(connections, of_large.clone())], TURN)
         };
         let rounds = compare(1)?;
         report.at_most(
             &format!("{name}, 200,000 / 1,000, 1 connection"),
-            median(rounds.iter().map(|(small, large)| large.latency() / small.latency())),
+            median(rounds.iter().map(|[small, large]| large.latency() / small.latency())),
             BOUND,
             "",
             &format!(
                 "median {:.3} ms and {:.3} ms",
-                median(rounds.iter().map(|(_, large)| large.latency())),
-                median(rounds.iter().map(|(small, _)| small.latency())),
+                median(rounds.iter().map(|[_, large]| large.latency())),
+                median(rounds.iter().map(|[small, _]| small.latency())),
             ),
         );
         let rounds = compare(many)?;
         report.at_most(
             &format!("{name}, 1,000 / 200,000, {many} connections"),
-            median(rounds.iter().map(|(small, large)| small.rate() / large.rate())),
+            median(rounds.iter().map(|[small, large]| small.rate() / large.rate())),
             BOUND,
             "",
             &format!(
                 "{:.0}/s of 200,000, {:.0}/s of 1,000",
-                median(rounds.iter().map(|(_, large)| large.rate())),
-                median(rounds.iter().map(|(small, _)| small.rate())),
+                median(rounds.iter().map(|[_, large]| large.rate())),
+                median(rounds.iter().map(|[small, _]| small.rate())),
             ),
         );
     }

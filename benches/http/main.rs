@@ -1,25 +1,31 @@
 //! Measures the whole server over loopback HTTP, against bounds that are ratios within one run.
 //!
 //! `cargo bench --bench http` runs everything; `-- resolve set single run growth pages start memory size
-//! overwrites` selects parts, and `-- --check` makes a missed bound an error. `docs/benchmarks.md` says what is measured how.
+//! overwrites` selects parts, and `-- --check` makes a missed bound an error. `-- peers` and `-- scale` compare, and with
+//! `--charts=DIR` draw what they found. `docs/benchmarks.md` says what is measured how.
 
 // The figures are what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod chart;
+mod connection;
 mod cpu;
 mod disk;
 mod growth;
 mod load;
 mod overwrites;
 mod pages;
+mod peers;
 mod report;
 mod rounds;
 mod running;
+mod scale;
 mod server;
 mod starting;
 mod throughput;
 mod workload;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use report::Report;
@@ -30,6 +36,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 const PARTS: [&str; 10] =
     ["resolve", "set", "single", "run", "growth", "pages", "start", "memory", "size", "overwrites"];
+/// Without bounds, and only where they are asked for: one needs other programs, the other much time.
+const ON_DEMAND: [&str; 2] = ["peers", "scale"];
 
 /// 10,000 values.
 const MAIN: Layout = Layout { definitions: 10, subjects: 1_000 };
@@ -47,18 +55,19 @@ fn main() -> ExitCode {
     }
     let named: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
-    if let Some(unknown) = named.iter().find(|name| !PARTS.contains(name)) {
-        eprintln!("no part is called {unknown}; there are {}", PARTS.join(", "));
+    if let Some(unknown) = named.iter().find(|name| !PARTS.contains(name) && !ON_DEMAND.contains(name)) {
+        eprintln!("no part is called {unknown}; there are {}", [&PARTS[..], &ON_DEMAND].concat().join(", "));
         return ExitCode::from(2);
     }
-    let wanted = |part: &str| named.is_empty() || named.contains(&part);
+    let wanted = |part: &str| named.contains(&part) || named.is_empty() && !ON_DEMAND.contains(&part);
     let counted = arguments.iter().find_map(|argument| argument.strip_prefix("--overwrites="));
     let Ok(count) = counted.map_or(Ok(overwrites::OVERWRITES), str::parse) else {
         eprintln!("--overwrites takes a number");
         return ExitCode::from(2);
     };
+    let charts = arguments.iter().find_map(|argument| argument.strip_prefix("--charts=")).map(PathBuf::from);
     let mut report = Report::default();
-    match run(&wanted, count, &mut report) {
+    match run(&wanted, count, charts.as_deref(), &mut report) {
         Ok(()) if has("--check") && report.missed() > 0 => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -68,7 +77,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(wanted: &dyn Fn(&str) -> bool, overwrites: u64, report: &mut Report) -> Result<()> {
+fn run(
+    wanted: &dyn Fn(&str) -> bool,
+    overwrites: u64,
+    charts: Option<&Path>,
+    report: &mut Report,
+) -> Result<()> {
     let begun = cpu::Machine::now()?;
     report.note(&format!(
         "{} cores, {}, Linux {}",
@@ -119,6 +133,14 @@ fn run(wanted: &dyn Fn(&str) -> bool, overwrites: u64, report: &mut Report) -> R
     if wanted("overwrites") {
         let loaded = Loaded::new(Store::new()?, MAIN)?;
         overwrites::overwrites(loaded, overwrites, report)?;
+    }
+    let chart = |name: &str| charts.map(|dir| dir.join(name));
+    if wanted("peers") {
+        let loaded = Loaded::new(Store::new()?, MAIN)?;
+        peers::peers(&loaded, MAIN, chart("peers.svg"), report)?;
+    }
+    if wanted("scale") {
+        scale::scale(chart("scale.svg"), report)?;
     }
     let others = cpu::others_since(&begun)? * 100.0;
     report.note(&format!("what is not part of this took {others:.0} % of the processors meanwhile"));

@@ -1,9 +1,7 @@
 //! What is left on disk and in memory of many overwrites of few values, and how long a start takes then.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
 use crate::Result;
+use crate::disk::megabytes_in;
 use crate::report::Report;
 use crate::rounds::median;
 use crate::server::Server;
@@ -53,19 +51,4 @@ fn size(server: &Server, report: &mut Report) -> Result<()> {
     });
     report.at_most("the store / its live content", all / live, 4.0, "", &parts.join(", "));
     Ok(())
-}
-
-/// What the files below `dir` take.
-fn megabytes_in(dir: &Path) -> Result<f64> {
-    let mut bytes = 0.0;
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        // One may be deleted meanwhile.
-        let Ok(metadata) = entry.metadata() else { continue };
-        bytes += match metadata.is_dir() {
-            true => megabytes_in(&entry.path()).unwrap_or_default(),
-            false => metadata.blocks() as f64 * 512.0 / 1e6,
-        };
-    }
-    Ok(bytes)
 }

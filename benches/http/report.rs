@@ -12,6 +12,11 @@ impl Report {
         println!("          {line}");
     }
 
+    /// A figure without a bound.
+    pub(crate) fn figure(&self, what: &str, figure: &str, detail: &str) {
+        println!("          {what:<38} {figure:<34} {detail}");
+    }
+
     /// A figure that must be `bound` or more.
     pub(crate) fn at_least(&mut self, what: &str, measured: f64, bound: f64, detail: &str) {
         self.line(measured >= bound, what, &format!("{measured:.3} (at least {bound:.2})"), detail);

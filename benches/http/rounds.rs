@@ -10,18 +10,18 @@ use crate::load::{Load, Measured};
 /// decides more of a single figure than anything else.
 const ROUNDS: usize = 15;
 
-/// Runs two loads in turns.
-pub(crate) fn alternate(a: &Load, b: &Load, turn: Duration) -> Result<Vec<(Measured, Measured)>> {
+/// Runs loads in turns.
+pub(crate) fn in_turns<const N: usize>(loads: [&Load; N], turn: Duration) -> Result<Vec<[Measured; N]>> {
     (0..ROUNDS)
         .map(|round| {
-            // Whoever goes first goes second the next time.
-            if round % 2 == 0 {
-                let a = a.run(turn)?;
-                Ok((a, b.run(turn)?))
-            } else {
-                let b = b.run(turn)?;
-                Ok((a.run(turn)?, b))
+            let mut measured = [const { None }; N];
+            // Whoever goes first goes last the next time.
+            for place in 0..N {
+                let which = (round + place) % N;
+                measured[which] = Some(loads[which].run(turn)?);
             }
+            let all: Vec<Measured> = measured.into_iter().flatten().collect();
+            all.try_into().map_err(|_| "a load had no turn".into())
         })
         .collect()
 }

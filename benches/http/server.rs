@@ -120,14 +120,9 @@ impl Server {
         Ok(answer)
     }
 
-    /// What the process holds of memory, and the most it ever held, in MB (of 1,000,000 bytes).
+    /// What the process holds of memory, and the most it ever held, in MB.
     pub(crate) fn memory(&self) -> Result<(f64, f64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = |name: &str| -> Option<f64> {
-            let line = status.lines().find(|line| line.starts_with(name))?;
-            Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1024.0 / 1e6)
-        };
-        Ok((field("VmRSS").ok_or("no VmRSS")?, field("VmHWM").ok_or("no VmHWM")?))
+        memory_of(self.child.id())
     }
 
     /// Stops it as an operator does. Returns the store and how long it took.
@@ -154,4 +149,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a process holds of memory, and the most it ever held, in MB (of 1,000,000 bytes).
+pub(crate) fn memory_of(pid: u32) -> Result<(f64, f64)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let field = |name: &str| -> Option<f64> {
+        let line = status.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1024.0 / 1e6)
+    };
+    Ok((field("VmRSS").ok_or("no VmRSS")?, field("VmHWM").ok_or("no VmHWM")?))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Result;
 use crate::disk::Appending;
 use crate::report::Report;
-use crate::rounds::{alternate, median};
+use crate::rounds::{in_turns, median};
 use crate::workload::{Loaded, Requests};
 
 const TURN: Duration = Duration::from_millis(500);
@@ -27,15 +27,15 @@ fn against_healthz(
     report: &mut Report,
 ) -> Result<()> {
     let healthz = loaded.load(connections, loaded.healthz());
-    let rounds = alternate(&loaded.load(connections, requests), &healthz, TURN)?;
-    let rate = median(rounds.iter().map(|(asked, _)| asked.rate()));
-    let latency = median(rounds.iter().map(|(asked, _)| asked.latency()));
-    let cpu = median(rounds.iter().map(|(asked, _)| asked.cpu()));
-    let healthz_cpu = median(rounds.iter().map(|(_, healthz)| healthz.cpu()));
-    let healthz = median(rounds.iter().map(|(_, healthz)| healthz.rate()));
+    let rounds = in_turns([&loaded.load(connections, requests), &healthz], TURN)?;
+    let rate = median(rounds.iter().map(|[asked, _]| asked.rate()));
+    let latency = median(rounds.iter().map(|[asked, _]| asked.latency()));
+    let cpu = median(rounds.iter().map(|[asked, _]| asked.cpu()));
+    let healthz_cpu = median(rounds.iter().map(|[_, healthz]| healthz.cpu()));
+    let healthz = median(rounds.iter().map(|[_, healthz]| healthz.rate()));
     report.at_least(
         &format!("{name} / healthz, {connections} connections"),
-        median(rounds.iter().map(|(asked, healthz)| asked.rate() / healthz.rate())),
+        median(rounds.iter().map(|[asked, healthz]| asked.rate() / healthz.rate())),
         bound,
         &format!(
             "{rate:.0}/s and {healthz:.0}/s; median {name} {latency:.2} ms; \

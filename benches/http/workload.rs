@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Result;
+use crate::connection::Protocol;
 use crate::load::Load;
 use crate::server::{Server, Store};
 
 /// Forty bytes.
-const VALUE: &str = "sk_live_0123456789abcdefghijklmnopqrstuv";
+pub(crate) const VALUE: &str = "sk_live_0123456789abcdefghijklmnopqrstuv";
 
 /// Encrypted definitions of the scope `workflow`, and a value of each for each of the workflows.
 #[derive(Clone, Copy)]
@@ -26,6 +27,7 @@ impl Layout {
 
 /// Requests that differ in a workflow's number only, which always has as many digits.
 pub(crate) struct Requests {
+    protocol: Protocol,
     templates: Vec<Template>,
     subjects: u64,
 }
@@ -37,12 +39,23 @@ struct Template {
 }
 
 const DIGITS: usize = 6;
-const PLACE: &str = "######";
+/// Where the number goes.
+pub(crate) const PLACE: &str = "######";
 
 impl Requests {
-    fn new(texts: impl IntoIterator<Item = String>, subjects: u64) -> Arc<Requests> {
+    /// Of each text one for each subject, whose number stands where the text has [`PLACE`].
+    pub(crate) fn new(
+        protocol: Protocol,
+        texts: impl IntoIterator<Item = String>,
+        subjects: u64,
+    ) -> Arc<Requests> {
         let template = |text: String| Template { digits: text.find(PLACE), bytes: text.into_bytes() };
-        Arc::new(Requests { templates: texts.into_iter().map(template).collect(), subjects })
+        Arc::new(Requests { protocol, templates: texts.into_iter().map(template).collect(), subjects })
+    }
+
+    /// How they are sent.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// How many there are.
@@ -121,7 +134,7 @@ impl Loaded {
 
     /// Reads that need neither key nor store.
     pub(crate) fn healthz(&self) -> Arc<Requests> {
-        Requests::new([get("/healthz", "")], 1)
+        Requests::new(Protocol::Http, [get("/healthz", "")], 1)
     }
 
     /// Every value, resolved.
@@ -130,7 +143,7 @@ impl Loaded {
         let of = |definition: &String| {
             get(&format!("/api/v2/public/env/value/{definition}?workflow_id=w-{PLACE}"), &key)
         };
-        Requests::new(self.definitions.iter().map(of), self.layout.subjects)
+        Requests::new(Protocol::Http, self.definitions.iter().map(of), self.layout.subjects)
     }
 
     /// Every value, set.
@@ -142,13 +155,13 @@ impl Loaded {
             );
             post("/api/v2/public/env/values", &key, &body)
         };
-        Requests::new(self.definitions.iter().map(of), self.layout.subjects)
+        Requests::new(Protocol::Http, self.definitions.iter().map(of), self.layout.subjects)
     }
 
     /// The first page of ten of each workflow.
     pub(crate) fn lists(&self) -> Arc<Requests> {
         let target = format!("/api/v2/public/env/values/workflow?workflow_id=w-{PLACE}&limit=10");
-        Requests::new([get(&target, &self.server.key_header())], self.layout.subjects)
+        Requests::new(Protocol::Http, [get(&target, &self.server.key_header())], self.layout.subjects)
     }
 }
 
