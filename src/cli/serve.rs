@@ -168,7 +168,7 @@ fn reload(tls: Option<&Tls>) {
 
 fn metrics(engine: &Arc<Embedded>) -> Metrics {
     let engine = engine.clone();
-    Metrics::new(move || engine.stats())
+    Metrics::new(move || (engine.stats(), engine.space().ok()))
 }
 
 /// A request that works when it is pasted into a shell.

@@ -28,7 +28,7 @@ where
 pub(super) async fn back_up(opened: &Opened, operator: Operator, parts: &Parts) -> Result<Outcome, Refusal> {
     let backup = Entity::unknown(EntityKind::Backup);
     opened.vault.record_operation(operator, None, AuditEvent::BackupCreated, backup).await?;
-    let (opened, parts) = (opened.clone(), parts.clone());
+    let (vault, opened, parts) = (&opened.vault, opened.clone(), parts.clone());
     let records = blocking(move || {
         let mut take = |bytes| match parts.blocking_send(Part::Data(bytes)) {
             Ok(()) => ControlFlow::Continue(()),
@@ -40,7 +40,11 @@ pub(super) async fn back_up(opened: &Opened, operator: Operator, parts: &Parts) 
             let _ = parts.try_send(Part::Progress(progress));
         })
     });
-    Ok(Outcome::BackedUp(records.await?))
+    let records = records.await?;
+    if let Err(error) = vault.note_backup().await {
+        tracing::warn!("the backup is whole, but when it was made could not be noted: {error}");
+    }
+    Ok(Outcome::BackedUp(records))
 }
 
 pub(super) async fn change_passphrase(

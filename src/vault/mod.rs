@@ -31,6 +31,7 @@ mod rotation;
 mod session_tokens;
 mod sessions;
 mod set_value;
+mod totals;
 mod values;
 mod watch;
 
@@ -69,6 +70,7 @@ pub use rotation::Rotation;
 pub use session_tokens::SessionToken;
 pub use sessions::IssuedTokens;
 pub use set_value::SetValue;
+pub use totals::Totals;
 pub use values::{FoundValue, ResolvedValue, ShownContent, ValueFilter};
 pub use watch::{Event, Step, Watch};
 

@@ -1,7 +1,11 @@
 //! Free disk: a write is refused while there is still room to delete, not when nothing works any more.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use super::Embedded;
+use super::compaction::bytes_in;
 
 /// Space that only changes which free space may use.
 const RESERVE_BYTES: u64 = 64 << 20;
@@ -45,8 +49,39 @@ impl Disk {
     }
 }
 
+/// What a store takes of its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes of its files.
+    pub used: u64,
+    /// Bytes of the file system that are free for it.
+    pub free: u64,
+    /// Bytes that must be free for a change to be taken.
+    pub reserve: u64,
+}
+
+impl Embedded {
+    /// What the store takes of its disk. Looks at every file that it has.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn space(&self) -> io::Result<Space> {
+        let stat = nix::sys::statvfs::statvfs(self.dir())?;
+        let unit = stat.fragment_size();
+        Ok(Space {
+            used: bytes_in(self.dir())?,
+            free: stat.blocks_available() * unit,
+            reserve: reserve(stat.blocks() * unit),
+        })
+    }
+}
+
 fn is_low(free: u64, size: u64) -> bool {
-    free < RESERVE_BYTES.max(size / 100 * RESERVE_PERCENT)
+    free < reserve(size)
+}
+
+fn reserve(size: u64) -> u64 {
+    RESERVE_BYTES.max(size / 100 * RESERVE_PERCENT)
 }
 
 #[cfg(test)]
