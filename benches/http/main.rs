@@ -1,7 +1,7 @@
 //! Measures the whole server over loopback HTTP, against bounds that are ratios within one run.
 //!
-//! `cargo bench --bench http` runs everything; `-- resolve set single run growth start memory size overwrites`
-//! selects parts, and `-- --check` makes a missed bound an error. `docs/benchmarks.md` says what is measured how.
+//! `cargo bench --bench http` runs everything; `-- resolve set single run growth pages start memory size
+//! overwrites` selects parts, and `-- --check` makes a missed bound an error. `docs/benchmarks.md` says what is measured how.
 
 // The figures are what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -11,6 +11,7 @@ mod disk;
 mod growth;
 mod load;
 mod overwrites;
+mod pages;
 mod report;
 mod rounds;
 mod running;
@@ -27,8 +28,8 @@ use workload::{Layout, Loaded};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const PARTS: [&str; 9] =
-    ["resolve", "set", "single", "run", "growth", "start", "memory", "size", "overwrites"];
+const PARTS: [&str; 10] =
+    ["resolve", "set", "single", "run", "growth", "pages", "start", "memory", "size", "overwrites"];
 
 /// 10,000 values.
 const MAIN: Layout = Layout { definitions: 10, subjects: 1_000 };
@@ -100,7 +101,7 @@ fn run(wanted: &dyn Fn(&str) -> bool, overwrites: u64, report: &mut Report) -> R
     if wanted("run") {
         running::run(report)?;
     }
-    if wanted("growth") || wanted("start") || wanted("memory") {
+    if wanted("growth") || wanted("pages") || wanted("start") || wanted("memory") {
         let small = if wanted("growth") { Some(Loaded::new(Store::new()?, SMALL)?) } else { None };
         let large = Loaded::new(Store::new()?, LARGE)?;
         report.note(&large.told());
@@ -108,6 +109,9 @@ fn run(wanted: &dyn Fn(&str) -> bool, overwrites: u64, report: &mut Report) -> R
             growth::growth(small, &large, report)?;
         }
         drop(small);
+        if wanted("pages") {
+            pages::pages(&large, report)?;
+        }
         if wanted("start") || wanted("memory") {
             starting::large(large, wanted("start"), wanted("memory"), report)?;
         }

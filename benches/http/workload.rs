@@ -110,6 +110,11 @@ impl Loaded {
         )
     }
 
+    /// The id of one of the definitions.
+    pub(crate) fn definition(&self) -> &str {
+        self.definitions.first().map_or("", String::as_str)
+    }
+
     pub(crate) fn load(&self, connections: usize, requests: Arc<Requests>) -> Load {
         Load { address: self.server.address, server: self.server.pid(), connections, requests }
     }
@@ -160,7 +165,7 @@ pub(crate) fn get(target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n")
 }
 
-fn post(target: &str, headers: &str, body: &str) -> String {
+pub(crate) fn post(target: &str, headers: &str, body: &str) -> String {
     let mut text = format!("POST {target} HTTP/1.1\r\nhost: localhost\r\n{headers}");
     let _ = write!(text, "content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     text

@@ -127,6 +127,7 @@ async fn serve(
         request_rate: RequestRate::new(limits.requests_per_second, limits.burst),
         trusted_proxies: start.config.server.trusted_proxies.clone(),
         allowed_origins: start.config.cors.allowed_origins.clone(),
+        store: Some(engine.clone()),
         console: Lifetimes { idle: start.config.console.idle, lifetime: start.config.console.lifetime },
     };
     let mut server =
@@ -168,7 +169,7 @@ fn reload(tls: Option<&Tls>) {
 
 fn metrics(engine: &Arc<Embedded>) -> Metrics {
     let engine = engine.clone();
-    Metrics::new(move || (engine.stats(), engine.space().ok()))
+    Metrics::new(move || (engine.stats(), engine.disk_use().ok()))
 }
 
 /// A request that works when it is pasted into a shell.

@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 use self::process::Process;
 use self::store::Store;
 use self::vault::Contents;
-use crate::store::embedded::{Space, Stats};
+use crate::store::embedded::{DiskUse, Stats};
 use crate::vault::Vault;
 
 /// The server's metrics.
@@ -80,7 +80,7 @@ impl fmt::Debug for Metrics {
 impl Metrics {
     /// Metrics of the requests, and of the store that `store` tells of.
     #[must_use]
-    pub fn new(store: impl Fn() -> (Stats, Option<Space>) + Send + Sync + 'static) -> Metrics {
+    pub fn new(store: impl Fn() -> (Stats, Option<DiskUse>) + Send + Sync + 'static) -> Metrics {
         let mut registry = Registry::default();
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("coffer_build", "The release that serves", build);

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -25,6 +26,7 @@ use crate::http::routes::configure;
 use crate::http::tls::Tls;
 use crate::http::traffic::Traffic;
 use crate::http::upkeep::Upkeep;
+use crate::store::embedded::Embedded;
 use crate::vault::Vault;
 
 /// How long a client may take to send a request's head.
@@ -62,6 +64,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The origins whose pages may read answers, as browsers write them.
     pub allowed_origins: Vec<String>,
+    /// The store, for the page that shows how it is.
+    pub store: Option<Arc<Embedded>>,
     /// How long whoever has signed in at the console stays so.
     pub console: Lifetimes,
 }
@@ -92,6 +96,7 @@ pub fn serve(
     let tls = settings.tls.map(|tls| tls.server_config()).transpose().map_err(io::Error::other)?;
     let trusted = Data::new(TrustedProxies(settings.trusted_proxies));
     let signed_in = Data::new(Sessions::new(settings.console));
+    let store = settings.store.map(Data::from);
     let cors = Cors::new(&settings.allowed_origins).map(Data::new);
     let shared = traffic.clone();
     let mut server = HttpServer::new(move || {
@@ -104,6 +109,10 @@ pub fn serve(
             .app_data(signed_in.clone())
             .wrap(from_fn(envelope))
             .configure(configure);
+        let app = match &store {
+            Some(store) => app.app_data(store.clone()),
+            None => app,
+        };
         match &cors {
             Some(cors) => app.app_data(cors.clone()),
             None => app,
@@ -165,7 +174,6 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
     use crate::crypto::{KdfParameters, Keyring, Passphrase};

@@ -58,8 +58,10 @@ fn with_new_base(store: Arc<Store>) -> Arc<Store> {
     *bytes.last_mut().expect("not empty") ^= 1;
     std::fs::write(&old, bytes).expect("written");
     let server = store.serve();
-    eventually(Duration::from_secs(10), "a new base is in place of the old", || {
-        let bases = store.files_in("base");
+    eventually(Duration::from_secs(60), "a new base is in place of the old", || {
+        // By name alone: a base in the making may be gone before it could be read.
+        let names = std::fs::read_dir(old.parent()?).ok()?;
+        let bases: Vec<_> = names.flatten().map(|entry| entry.path()).collect();
         (bases.len() == 1 && bases[0] != old && bases[0].extension()? == "base").then_some(())
     });
     server.stop()

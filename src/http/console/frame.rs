@@ -46,6 +46,7 @@ impl Look {
 }
 
 /// The head of a document.
+#[derive(Clone)]
 pub(super) struct Head {
     pub(super) style: &'static str,
     pub(super) script: &'static str,
@@ -60,6 +61,7 @@ impl Head {
 }
 
 /// What a page of somebody who is signed in has around it.
+#[derive(Clone)]
 pub(super) struct Frame {
     pub(super) head: Head,
     /// Which kind of page this is: what its path begins with.

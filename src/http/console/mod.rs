@@ -6,11 +6,16 @@
 //! around it, `refusal` how a failure looks, `place` which subject a page is about; `assets` what pages load. Then
 //! a file for each kind of page, and `templates` beside them.
 
+mod accounts;
 mod assets;
+mod audit;
 mod definition_lists;
 mod definitions;
+mod difference;
 mod form;
 mod frame;
+mod health;
+mod history;
 mod keys;
 mod place;
 mod refusal;
@@ -35,6 +40,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints! {
         "/console": "GET, HEAD" => { GET => sign_in::entrance }
         "/console/": "GET, HEAD" => { GET => sign_in::entrance }
+        "/console/account": "GET, HEAD" => { GET => accounts::page }
+        "/console/account/delete": "GET, HEAD, POST" => {
+            GET => accounts::confirm_deletion,
+            POST => accounts::delete,
+        }
+        "/console/accounts": "GET, HEAD, POST" => { GET => accounts::list, POST => accounts::register }
+        "/console/audit": "GET, HEAD" => { GET => audit::page }
         "/console/assets/{name}": "GET, HEAD" => { GET => assets::get }
         "/console/definitions": "GET, HEAD" => { GET => definition_lists::page }
         "/console/definitions/new": "GET, HEAD, POST" => {
@@ -49,6 +61,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             GET => definitions::confirm_deletion,
             POST => definitions::delete,
         }
+        "/console/health": "GET, HEAD" => { GET => health::page }
         "/console/keys": "GET, HEAD, POST" => { GET => keys::page, POST => keys::create }
         "/console/keys/{key_id}/revoke": "GET, HEAD, POST" => {
             GET => keys::confirm_revocation,
@@ -65,6 +78,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             POST => value_changes::set,
         }
         "/console/values/{definition_id}/reveal": "POST" => { POST => value_changes::reveal }
+        "/console/values/{definition_id}/rollback": "POST" => { POST => history::roll_back }
         "/console/values/{definition_id}/delete": "GET, HEAD, POST" => {
             GET => value_changes::confirm_deletion,
             POST => value_changes::delete,

@@ -73,6 +73,19 @@ pub(super) fn number(number: u64) -> String {
     text
 }
 
+/// A size.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return count(bytes, "byte", "bytes");
+    }
+    let (mut size, mut unit) = (bytes as f64 / 1024.0, 0);
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        (size, unit) = (size / 1024.0, unit + 1);
+    }
+    if size < 10.0 { format!("{size:.1} {}", UNITS[unit]) } else { format!("{size:.0} {}", UNITS[unit]) }
+}
+
 /// How many of what.
 pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", self::number(number), if number == 1 { one } else { many })
@@ -88,6 +101,10 @@ mod tests {
         assert_eq!(number(999), "999");
         assert_eq!(number(1_000), "1,000");
         assert_eq!(number(1_234_567), "1,234,567");
+        assert_eq!(bytes(1), "1 byte");
+        assert_eq!(bytes(1_536), "1.5 KiB");
+        assert_eq!(bytes(64 << 20), "64 MiB");
+        assert_eq!(bytes(5 << 40), "5.0 TiB");
         assert_eq!(count(1, "value", "values"), "1 value");
         assert_eq!(count(2_000, "value", "values"), "2,000 values");
         assert_eq!(Moment::from(Timestamp::from_millis(0)).text, "1970-01-01 00:00 UTC");

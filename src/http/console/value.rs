@@ -7,6 +7,7 @@ use askama::Template;
 use zeroize::Zeroizing;
 
 use crate::http::console::frame::{Frame, page as draw};
+use crate::http::console::history::{self, Version};
 use crate::http::console::place::{Place, scope_name};
 use crate::http::console::show::Moment;
 use crate::http::console::visit::Visit;
@@ -44,6 +45,8 @@ pub(super) struct Page {
     pub(super) revealed: Option<ResolvedValue>,
     pub(super) attempt: Option<Attempt>,
     pub(super) can_write: bool,
+    pub(super) versions: Vec<Version>,
+    pub(super) history_problem: Option<String>,
 }
 
 impl Page {
@@ -92,6 +95,14 @@ impl Page {
         self.current.as_ref().is_some_and(|current| current.text.contains("\r\n"))
     }
 
+    fn history_problem(&self) -> Option<&str> {
+        self.history_problem.as_deref()
+    }
+
+    fn value_id(&self) -> String {
+        self.current.as_ref().map_or_else(String::new, |current| current.id.to_string())
+    }
+
     fn version(&self) -> u64 {
         self.current.as_ref().map_or(0, |current| current.version)
     }
@@ -128,8 +139,22 @@ pub(super) async fn load<N: Need>(
     let definition = vault.get_definition(at.caller(), definition.parse().ok()).await?;
     let place = Place::of(&visit.query)?;
     let current = current(vault, &at, &definition, &place).await?;
-    let can_write = visit.frame.may("write");
-    Ok(Page { frame: visit.frame, definition, place, current, revealed: None, attempt: None, can_write })
+    let ids = place.ids(at.caller(), definition.scope)?;
+    let versions = match &current {
+        Some(current) => history::versions(&visit, vault, &at, &ids, current).await?,
+        None => Vec::new(),
+    };
+    Ok(Page {
+        can_write: visit.frame.may("write"),
+        frame: visit.frame,
+        definition,
+        place,
+        current,
+        revealed: None,
+        attempt: None,
+        versions,
+        history_problem: None,
+    })
 }
 
 async fn current(

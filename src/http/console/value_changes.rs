@@ -48,7 +48,7 @@ pub(super) async fn set(
 }
 
 /// That the value is still what the page showed: this version of it, or none where it showed none.
-fn unchanged_since(version: &str) -> Result<Precondition, ApiError> {
+pub(super) fn unchanged_since(version: &str) -> Result<Precondition, ApiError> {
     Ok(match version {
         "" | "0" => Precondition { if_match: None, if_none_match: Some(Tags::parse("version", "*")?) },
         seen => {

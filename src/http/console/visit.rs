@@ -18,7 +18,7 @@ use crate::http::limits;
 use crate::http::origin::origin;
 use crate::http::query::Query;
 use crate::model::Environment;
-use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Need, Vault};
+use crate::vault::{self, Caller, CallerIn, NamedEnvironment, Need, Vault, need};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -36,6 +36,9 @@ pub(super) struct Visit<N> {
     vault: Data<Vault>,
     key: vault::ApiKeyHandle,
 }
+
+/// Somebody who is signed in with any key, at a page that shows nothing of its organization.
+pub(super) struct Anyone(pub(super) Visit<need::Read>);
 
 /// The same with a form whose sender was looking at a page of this very session.
 pub(super) struct Change<N> {
@@ -71,7 +74,22 @@ impl<N: Need> FromRequest for Visit<N> {
         let request = request.clone();
         Box::pin(async move {
             let signed_in = signed_in(&request).ok_or_else(not_signed_in)?;
-            visit(&request, signed_in).await
+            let visit: Visit<N> = visit(&request, signed_in).await?;
+            visit.at.caller().permit()?;
+            Ok(visit)
+        })
+    }
+}
+
+impl FromRequest for Anyone {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let signed_in = signed_in(&request).ok_or_else(not_signed_in)?;
+            visit(&request, signed_in).await.map(Anyone)
         })
     }
 }
@@ -95,7 +113,8 @@ impl<N: Need> FromRequest for Change<N> {
             if from == From::Elsewhere {
                 return Err(foreign());
             }
-            let visit = visit(&request, signed_in.clone()).await?;
+            let visit: Visit<N> = visit(&request, signed_in.clone()).await?;
+            visit.at.caller().permit()?;
             let form = Form::read(&request, payload).await?;
             if !signed_in.sent_it(form.text("csrf")?) {
                 return Err(foreign());
@@ -115,7 +134,6 @@ async fn visit<N: Need>(request: &HttpRequest, signed_in: SignedIn) -> Result<Vi
     let environments = vault.open_environments(&caller).await?;
     let named = query.filter("environment")?.or(environments.first().map(Environment::as_str));
     let at = vault.enter(caller, NamedEnvironment { query: named, header: None }).await?;
-    at.caller().permit()?;
     let frame = Frame::new(request, &vault, &at, &environments, &query, signed_in.csrf).await?;
     Ok(Visit { at, frame, query, environments, vault, key: signed_in.key })
 }

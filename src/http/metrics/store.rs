@@ -6,15 +6,15 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::samples::Samples;
-use crate::store::embedded::{Space, Stats};
+use crate::store::embedded::{DiskUse, Stats};
 
-type Source = dyn Fn() -> (Stats, Option<Space>) + Send + Sync;
+type Source = dyn Fn() -> (Stats, Option<DiskUse>) + Send + Sync;
 
 /// Whatever the engine tells of itself.
 pub(super) struct Store(Box<Source>);
 
 impl Store {
-    pub(super) fn new(source: impl Fn() -> (Stats, Option<Space>) + Send + Sync + 'static) -> Store {
+    pub(super) fn new(source: impl Fn() -> (Stats, Option<DiskUse>) + Send + Sync + 'static) -> Store {
         Store(Box::new(source))
     }
 }
@@ -27,7 +27,7 @@ impl fmt::Debug for Store {
 
 impl Collector for Store {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (stats, space) = (self.0)();
+        let (stats, disk) = (self.0)();
         let mut to = Samples(encoder);
         to.counter("coffer_store_commits", "Changes made durable", stats.commits as f64)?;
         to.counter(
@@ -49,13 +49,13 @@ impl Collector for Store {
         )?;
         to.level("coffer_store_revision", "The last change's number", stats.last_revision.0)?;
         to.level("coffer_store_cache_bytes", "Memory that the index's cache may take", stats.cache_bytes)?;
-        let Some(space) = space else { return Ok(()) };
-        to.level("coffer_store_size_bytes", "Bytes of all files of the store", space.used)?;
-        to.level("coffer_store_disk_free_bytes", "Bytes free on the store's file system", space.free)?;
+        let Some(disk) = disk else { return Ok(()) };
+        to.level("coffer_store_size_bytes", "Bytes of all files of the store", disk.used)?;
+        to.level("coffer_store_disk_free_bytes", "Bytes free on the store's file system", disk.free)?;
         to.level(
             "coffer_store_disk_reserve_bytes",
             "Bytes that must be free for changes to be taken",
-            space.reserve,
+            disk.reserve,
         )
     }
 }

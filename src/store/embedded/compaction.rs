@@ -187,7 +187,7 @@ pub(super) fn catch_up(shared: &Shared, index: &Index, has: Revision, last: Revi
 }
 
 /// The bytes that all files below `dir` take on disk.
-pub(super) fn bytes_in(dir: &Path) -> std::io::Result<u64> {
+fn bytes_in(dir: &Path) -> std::io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     let mut bytes = 0;
     let mut dirs: Vec<PathBuf> = vec![dir.to_owned()];

@@ -1,11 +1,11 @@
 //! Free disk: a write is refused while there is still room to delete, not when nothing works any more.
 
-use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
-use super::Embedded;
-use super::compaction::bytes_in;
+use crate::store::embedded::Embedded;
 
 /// Space that only changes which free space may use.
 const RESERVE_BYTES: u64 = 64 << 20;
@@ -50,30 +50,46 @@ impl Disk {
 }
 
 /// What a store takes of its disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space {
-    /// Bytes of its files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskUse {
+    /// The bytes of its files.
     pub used: u64,
-    /// Bytes of the file system that are free for it.
+    /// The bytes that are free for it.
     pub free: u64,
-    /// Bytes that must be free for a change to be taken.
+    /// The bytes that must be free for more than deletions.
     pub reserve: u64,
+    /// Whether so few are free that only deletions are taken.
+    pub is_low: bool,
 }
 
 impl Embedded {
-    /// What the store takes of its disk. Looks at every file that it has.
+    /// How much of the disk the store's files take, and how much is free. Looks at each file.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn space(&self) -> io::Result<Space> {
-        let stat = nix::sys::statvfs::statvfs(self.dir())?;
-        let unit = stat.fragment_size();
-        Ok(Space {
-            used: bytes_in(self.dir())?,
-            free: stat.blocks_available() * unit,
-            reserve: reserve(stat.blocks() * unit),
-        })
+    pub fn disk_use(&self) -> io::Result<DiskUse> {
+        used(&self.shared.dir)
     }
+}
+
+/// What lies under `dir`. Files that go meanwhile take nothing.
+fn used(dir: &Path) -> io::Result<DiskUse> {
+    let (mut dirs, mut used) = (vec![dir.to_path_buf()], 0);
+    while let Some(each) = dirs.pop() {
+        for entry in fs::read_dir(each)?.flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => dirs.push(entry.path()),
+                // What it takes, not how long it is: a journal is longer than what is in it.
+                Ok(meta) => used += meta.blocks() * 512,
+                Err(_) => {}
+            }
+        }
+    }
+    let stat = nix::sys::statvfs::statvfs(dir)?;
+    let unit = stat.fragment_size();
+    let free = stat.blocks_available() * unit;
+    let size = stat.blocks() * unit;
+    Ok(DiskUse { used, free, reserve: reserve(size), is_low: is_low(free, size) })
 }
 
 fn is_low(free: u64, size: u64) -> bool {

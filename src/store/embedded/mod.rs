@@ -51,7 +51,7 @@ use parking_lot::Mutex;
 
 pub use compaction::Compacted;
 pub use create::{Creation, Presence};
-pub use disk::Space;
+pub use disk::DiskUse;
 pub use error::{OpenError, UpkeepError};
 pub use healing::Healing;
 pub use snapshot::Snapshot;

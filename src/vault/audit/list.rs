@@ -91,6 +91,54 @@ impl Vault {
         }
     }
 
+    /// Up to `limit` entries that the caller may see, newest first and from the place `before` on towards older
+    /// ones, and the place from which to go on. No more than `most` are looked at, so that a filter which takes few
+    /// costs no more than that: then there are fewer, and still a place to go on from.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub async fn walk_audit(
+        &self,
+        caller: &Caller<need::Audit>,
+        filter: &AuditFilter,
+        before: Option<u64>,
+        limit: usize,
+        most: u64,
+    ) -> Result<(Vec<AuditRecord>, Option<u64>), Error> {
+        caller.permit()?;
+        let range = self.audit_range(Some(caller.org()), view(caller, filter)).await?;
+        let mut place = before.map_or(range.newest, |before| before.saturating_sub(1).min(range.newest));
+        let end = place.saturating_sub(most).max(range.pruned);
+        let mut docs = Vec::new();
+        while place > end {
+            let step = (place - end).min(SCAN_STEP as u64);
+            // Each place has one entry, but for those that were pruned meanwhile.
+            for (index, found) in self.read_entries(&range, place, step).await?.into_iter().enumerate() {
+                if filter.takes(&found.entry) {
+                    docs.push(AuditRecord::from(found));
+                }
+                if docs.len() == limit {
+                    let place = place - index as u64;
+                    return Ok((docs, (place - 1 > range.pruned).then_some(place)));
+                }
+            }
+            place -= step;
+            tokio::task::yield_now().await;
+        }
+        Ok((docs, (place > range.pruned).then_some(place + 1)))
+    }
+
+    /// When the operator last began a backup, as far as the trail reaches back.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn last_backup(&self) -> Result<Option<Timestamp>, Error> {
+        let range = self.audit_range(None, None).await?;
+        let filter = AuditFilter { event: Some(AuditEvent::BackupCreated), ..AuditFilter::default() };
+        let newest = self.search(&range, &filter, PageRequest::first(1)).await?.docs;
+        Ok(newest.first().map(|record| record.entry.created_at))
+    }
+
     async fn page_of(&self, range: &Range, page: PageRequest) -> Result<Page<AuditRecord>, Error> {
         let total = range.len();
         let wanted = total.saturating_sub(page.skip()).min(page.limit() as u64);

@@ -12,6 +12,9 @@ pub(super) struct Sample {
     /// Ids of definitions.
     pub(super) base_url: String,
     pub(super) database_url: String,
+    pub(super) smtp_host: String,
+    /// The id of a key.
+    pub(super) key_id: String,
     pub(super) customer_token: String,
 }
 
@@ -100,7 +103,10 @@ impl Sample {
         set_for(&test, &region, "linked_account_id", "user_12345", "eu-central");
         set_for(&test, &region, "linked_account_id", "cust-7f3a", "us-east");
         set_for(&test, &webhook, "workflow_id", "nightly-sync", "https://hooks.acme.example/nightly");
-        Sample { server, key, base_url, database_url, customer_token }
+        let keys = server.anonymous().key(&key).get("/admin/keys").query("limit", "100").send().ok();
+        let ci = keys["docs"].as_array().unwrap().iter().find(|key| key["name"] == "continuous integration");
+        let key_id = ci.unwrap()["_id"].as_str().unwrap().to_owned();
+        Sample { server, key, base_url, database_url, smtp_host: smtp, key_id, customer_token }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Interrupted;
+use super::{Interrupted, kept};
 use crate::interposer::Control;
 use crate::prepared::{Ended, Prepared};
 use crate::random::Random;
@@ -11,14 +11,33 @@ use crate::traffic::Traffic;
 
 type Prepare = fn(&mut Random) -> Box<dyn Interrupted>;
 
-pub(super) const COMMANDS: [(&str, Prepare); 3] = [
+pub(super) const COMMANDS: [(&str, Prepare); 8] = [
     ("init", |_| Box::new(Init(Arc::new(Store::uninitialized(&Config::new()))))),
     ("keys create", |random| Box::new(OnStore::new(keys_create, key_is_there, random))),
     ("serve and stop", |random| Box::new(OnStore::new(serve_and_stop, account_is_there, random))),
+    ("compact", |random| Box::new(OnStore::new(compact, |_, _, _| {}, random))),
+    ("compact while serving", |random| Box::new(OnStore::new(compact_while_serving, |_, _, _| {}, random))),
+    ("backup create", |random| Box::new(kept::BackupCreate::new(random))),
+    ("backup restore", |random| Box::new(kept::BackupRestore::new(random))),
+    ("passphrase change", |random| Box::new(kept::PassphraseChange::new(random))),
 ];
 
+fn compact(store: &Arc<Store>, control: &Control) -> Answer {
+    logged(store, control, &["compact"]);
+    String::new()
+}
+
+fn compact_while_serving(store: &Arc<Store>, control: &Control) -> Answer {
+    let mut command = store.command(["serve"]);
+    control.attach_logged(&mut command);
+    let server = Server::spawn(store, command);
+    store.coffer(["compact"]).ok();
+    server.kill();
+    String::new()
+}
+
 /// Runs a command of coffer under the interposer, to its success.
-fn logged(store: &Store, control: &Control, args: &[&str]) -> Finished {
+pub(super) fn logged(store: &Store, control: &Control, args: &[&str]) -> Finished {
     let mut command = store.command(args);
     control.attach_logged(&mut command);
     let finished = finish(&mut command);
@@ -26,7 +45,7 @@ fn logged(store: &Store, control: &Control, args: &[&str]) -> Finished {
     finished
 }
 
-fn serve(store: &Arc<Store>) -> Server {
+pub(super) fn serve(store: &Arc<Store>) -> Server {
     match store.try_serve() {
         Ok(server) => server,
         Err(finished) => panic!("LOST: it does not start: {}", finished.stderr),

@@ -5,6 +5,7 @@
 //! not begun, or had ended, or can be begun again. Once it has reported success, it must stand, whatever is cut.
 
 mod commands;
+mod kept;
 
 use std::sync::Arc;
 

@@ -209,17 +209,14 @@ impl Browser {
         self.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": !allowed }));
     }
 
-    /// The page as PNG: the whole of it, up to `most` pixels high.
+    /// The page as WebP: the whole of it, up to `most` pixels high, for which the window is made as high.
     #[track_caller]
     pub(crate) fn screenshot(&self, width: u32, most: u32) -> Vec<u8> {
         use base64::Engine as _;
         let height = self.run("return document.documentElement.scrollHeight").as_u64().unwrap_or(0);
         let height = u32::try_from(height).unwrap_or(most).min(most);
-        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
-        let shot = self.devtools(
-            "Page.captureScreenshot",
-            &json!({ "format": "png", "clip": clip, "captureBeyondViewport": true }),
-        );
+        self.resize(width, height);
+        let shot = self.devtools("Page.captureScreenshot", &json!({ "format": "webp", "quality": 80 }));
         let data = shot["data"].as_str().expect("a picture");
         base64::engine::general_purpose::STANDARD.decode(data).expect("base64")
     }

@@ -13,6 +13,14 @@ pub(super) fn pages(sample: &Sample) -> Vec<(&'static str, String)> {
         ("variable", format!("/console/variables/{}", sample.base_url)),
         ("value", format!("/console/values/{}?environment=production", sample.base_url)),
         ("encrypted-value", format!("/console/values/{}?environment=test", sample.database_url)),
+        ("history", format!("/console/values/{}?environment=production", sample.smtp_host)),
+        ("accounts", "/console/accounts?environment=test".into()),
+        ("account", "/console/account?account=user_12345&environment=test".into()),
+        ("delete-an-account", "/console/account/delete?account=user_12345&environment=test".into()),
+        ("audit", "/console/audit".into()),
+        ("audit-narrowed", "/console/audit?event=linked_account.deleted".into()),
+        ("health", "/console/health".into()),
+        ("revoke-a-key", format!("/console/keys/{}/revoke", sample.key_id)),
         ("delete-a-value", format!("/console/values/{}/delete?environment=production", sample.base_url)),
         ("missing-value", format!("/console/values/{}?environment=staging", sample.database_url)),
         ("linked-account-variables", "/console/variables?scope=linked_account&account=user_12345".into()),
@@ -27,6 +35,23 @@ pub(super) fn pages(sample: &Sample) -> Vec<(&'static str, String)> {
         ("accounts-of-a-variable", format!("/console/variables/{}?environment=test", sample.customer_token)),
     ]
 }
+
+/// Those of which there are pictures: one of each kind of page.
+const PICTURED: [&str; 13] = [
+    "variables",
+    "variable",
+    "accounts-of-a-variable",
+    "history",
+    "encrypted-value",
+    "definitions",
+    "definition",
+    "accounts",
+    "account",
+    "keys",
+    "audit",
+    "health",
+    "nothing-found",
+];
 
 const SIZES: [(&str, u32, u32); 2] = [("wide", 1280, 800), ("narrow", 360, 740)];
 
@@ -46,13 +71,14 @@ fn screenshots_of_each_page_are_taken() {
                 browser.prefer(scheme);
                 browser.go(&url(&sample.server, path));
                 let picture = browser.screenshot(width, 1600);
-                std::fs::write(into.join(format!("{name}-{size}-{scheme}.png")), picture).unwrap();
+                browser.resize(width, height);
+                std::fs::write(into.join(format!("{name}-{size}-{scheme}.webp")), picture).unwrap();
             }
         }
     };
     shoot("sign-in", "/console/sign-in");
     sign_in(&browser, &sample.server, &sample.key);
-    for (name, path) in pages(&sample) {
+    for (name, path) in pages(&sample).into_iter().filter(|(name, _)| PICTURED.contains(name)) {
         shoot(name, &path);
     }
 }

@@ -184,3 +184,77 @@ fn a_page_is_used_by_keyboard_alone() {
     let ring = browser.run("return getComputedStyle(document.activeElement).outlineStyle");
     assert_eq!(ring, "solid", "where one is can be seen");
 }
+
+#[test]
+fn a_value_is_rolled_back_and_who_did_it_is_in_the_trail() {
+    let Some(browser) = Browser::start() else { return };
+    let sample = Sample::start();
+    sign_in(&browser, &sample.server, &sample.key);
+    let page = format!("/console/values/{}?environment=production", sample.smtp_host);
+    browser.go(&url(&sample.server, &page));
+    assert_eq!(browser.find(".versions ins").text(), "2");
+    browser.find("button[aria-label='Set it again as it was in version 1']").click();
+    browser.wait_for("as a new version");
+    assert_eq!(browser.find(".shown").text(), "mail.acme.example");
+    browser.go(&url(&sample.server, "/console/audit?event=variable_value.rolled_back"));
+    browser.find(".trail summary").click();
+    browser.wait_for("A value was set to what it was before");
+    let text = browser.text();
+    assert!(
+        text.contains("Maya Lindqvist") && text.contains("127.0.0.1") && text.contains("HeadlessChrome"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_key_is_made_copied_and_revoked() {
+    let Some(browser) = Browser::start() else { return };
+    let sample = Sample::start();
+    sign_in(&browser, &sample.server, &sample.key);
+    browser.go(&url(&sample.server, "/console/keys"));
+    browser.find("#name").type_in("night job");
+    browser.find("#days").type_in("soon");
+    browser.find("main form .primary").click();
+    assert!(browser.find("#days-problem").text().contains("number of days"));
+    assert_eq!(browser.find("#name").value(), "night job", "what was typed stays");
+    let focused = browser.run("return document.activeElement.id");
+    assert_eq!(focused, "days", "one goes on where the problem is");
+    browser.find("#days").clear();
+    browser.find("main form .primary").click();
+    let key = browser.find("#secret").text();
+    sample.server.anonymous().key(&key).with("environment", "test").get("/env/definitions").send().ok();
+    browser.find(".once a.button").click();
+    browser.find("a[aria-label='Revoke night job…']").click();
+    browser.find("main form .danger").click();
+    browser.wait_for("The key is revoked");
+    let refused = sample.server.anonymous().key(&key).get("/env/definitions").send();
+    refused.error(401, "INVALID_CREDENTIALS");
+}
+
+#[test]
+fn what_is_stored_runs_nowhere_and_turns_nothing_round() {
+    let Some(browser) = Browser::start() else { return };
+    let server = Server::start();
+    let definition = server.test().define_string("TEXT", "org");
+    sign_in(&browser, &server, &server.store().test_key);
+    let page = url(&server, &format!("/console/values/{definition}"));
+    let long = format!("begin {} end", "x".repeat(60_000));
+    for text in [
+        "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">",
+        "\u{202e}right to left \u{5d0}",
+        &long,
+    ] {
+        server.test().set(&definition, text);
+        browser.go(&page);
+        assert_eq!(browser.find(".shown").text(), text);
+        assert_eq!(browser.find("#value").value(), text);
+        assert_ne!(browser.run("return document.title"), "run");
+        let isolated =
+            browser.run("return getComputedStyle(document.querySelector('.shown bdi')).unicodeBidi");
+        assert_eq!(isolated, "isolate");
+        browser.go(&url(&server, "/console/variables"));
+        browser.find(".name");
+        let overflow = browser.run("return document.documentElement.scrollWidth - innerWidth");
+        assert!(overflow.as_i64().unwrap() <= 0, "{overflow}");
+    }
+}
