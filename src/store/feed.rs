@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::{Revision, Tree};
 
 /// What a commit changed, of what is worth following.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
     /// Its number.
     pub revision: Revision,
@@ -18,7 +19,7 @@ pub struct Commit {
 }
 
 /// A key that a commit changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The tree.
     pub tree: Tree,
@@ -26,6 +27,16 @@ pub struct Change {
     pub key: Vec<u8>,
     /// Whether something stands there since, or nothing.
     pub is_put: bool,
+}
+
+/// What a feed holds, for a file that outlives it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Excerpt {
+    /// The commit after which none is lacking.
+    complete_after: Revision,
+    /// The last commit that was looked at.
+    last: Revision,
+    commits: Vec<Commit>,
 }
 
 /// The latest commits of a store.
@@ -58,6 +69,35 @@ impl Feed {
     pub fn after_commit(revision: Revision) -> Feed {
         let recent = Recent { commits: VecDeque::new(), complete_after: revision, changes: 0 };
         Feed { recent: Mutex::new(recent), last: watch::Sender::new(revision) }
+    }
+
+    /// A feed of the commits up to `revision`, as far as `excerpt` has them; `None` where it does not reach
+    /// there, so that one would be lacking.
+    #[must_use]
+    pub fn resume(excerpt: Excerpt, revision: Revision) -> Option<Feed> {
+        let Excerpt { complete_after, last, commits } = excerpt;
+        if complete_after > revision || last < revision {
+            return None;
+        }
+        let mut recent = Recent { commits: VecDeque::new(), complete_after, changes: 0 };
+        for commit in commits.into_iter().take_while(|commit| commit.revision <= revision) {
+            recent.push(commit);
+        }
+        Some(Feed { recent: Mutex::new(recent), last: watch::Sender::new(revision) })
+    }
+
+    /// All that it holds now.
+    #[must_use]
+    pub fn excerpt(&self) -> Excerpt {
+        // Before the commits: those that come in between do no harm.
+        let last = self.last();
+        let recent = self.recent.lock();
+        let commits = recent.commits.iter().filter(|commit| commit.revision <= last);
+        Excerpt {
+            complete_after: recent.complete_after,
+            last: last.max(recent.complete_after),
+            commits: commits.map(|commit| Commit::clone(commit)).collect(),
+        }
     }
 
     /// Adds the next commit, whose writes are named by tree, key, and whether they put.
@@ -121,6 +161,25 @@ mod tests {
     fn revisions(feed: &Feed, seen: u64) -> Option<Vec<u64>> {
         let commits = feed.after(Revision(seen), usize::MAX)?;
         Some(commits.iter().map(|commit| commit.revision.0).collect())
+    }
+
+    #[test]
+    fn an_excerpt_goes_on_where_it_reaches_and_nowhere_else() {
+        let feed = Feed::after_commit(Revision(5));
+        for revision in 6..=20 {
+            add(&feed, revision, if revision % 2 == 0 { Tree::Values } else { Tree::Audit }, 1);
+        }
+        for (at, found) in [
+            (4, None),
+            (5, Some(vec![])),
+            (9, Some(vec![6, 8])),
+            (20, Some(vec![6, 8, 10, 12, 14, 16, 18, 20])),
+            (21, None),
+        ] {
+            let resumed = Feed::resume(feed.excerpt(), Revision(at));
+            assert_eq!(resumed.as_ref().and_then(|feed| revisions(feed, 5)), found, "{at}");
+            assert!(resumed.is_none_or(|feed| feed.last() == Revision(at) && revisions(&feed, 4).is_none()));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::report::Run;
 use crate::support::{Finished, Store};
 
 /// What is derived from the rest, so that any of it may be damaged together.
-const DERIVED: [&str; 2] = ["sled/", "state"];
+const DERIVED: [&str; 3] = ["sled/", "state", "feed"];
 
 pub(crate) fn run(run: &mut Run) {
     let mut random = Random::new(run.seed);

@@ -9,7 +9,7 @@ use super::instance::Instance;
 use super::journal::Journal;
 use super::state::State;
 use super::tuning::Tuning;
-use super::{BASE_DIR, Embedded, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, files, reached};
+use super::{BASE_DIR, Embedded, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, feed_file, files, reached};
 use crate::store::Revision;
 
 /// Stands in the directory while a creation is under way: the first file written, the last one removed. It
@@ -94,6 +94,7 @@ where
     files::replace(dir, MARKER, instance.to_string().as_bytes()).doing("write the marker in", dir)?;
     State::remove(dir).doing("clear", dir)?;
     reached::remove(dir).doing("clear", dir)?;
+    feed_file::remove(dir).doing("clear", dir)?;
     for name in [BASE_DIR, JOURNAL_DIR, INDEX_DIR, NEXT_INDEX_DIR] {
         files::remove_dir(&dir.join(name)).doing("clear", dir)?;
     }

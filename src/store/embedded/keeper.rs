@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::base::{self, Summary};
 use super::error::UpkeepError;
+use super::feed_file;
 use super::healing;
 use super::journal;
 use super::queue::Queue;
@@ -250,6 +251,10 @@ impl Work {
         let begun = Instant::now();
         let start = self.noted;
         let dir = self.shared.dir.join(super::BASE_DIR);
+        // Before the base: one that is there joins it, whatever happens in between.
+        if let Err(e) = feed_file::save(&self.shared.dir, self.shared.instance, &self.shared.feed) {
+            tracing::warn!("the latest commits could not be kept for who follows the store: {e}");
+        }
         let summary = {
             let index = self.shared.index()?;
             base::write(&dir, self.shared.instance, start, &index, &self.desk.stop)?

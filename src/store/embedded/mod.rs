@@ -14,6 +14,7 @@ mod compaction;
 mod create;
 mod disk;
 mod error;
+mod feed_file;
 mod files;
 mod group;
 mod healing;

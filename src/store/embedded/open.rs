@@ -16,7 +16,9 @@ use super::logged::Logged;
 use super::reached::{self, Reached};
 use super::state::{IndexState, State};
 use super::tuning::Tuning;
-use super::{BASE_DIR, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, files, healing, index_files, quiet};
+use super::{
+    BASE_DIR, INDEX_DIR, JOURNAL_DIR, NEXT_INDEX_DIR, base, feed_file, files, healing, index_files, quiet,
+};
 use crate::store::Revision;
 use crate::store::feed::Feed;
 
@@ -37,7 +39,7 @@ pub(super) struct Recovered {
 pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenError> {
     let state = State::load(dir)?;
     let files = Files::find(dir, state.as_ref())?;
-    let feed = Feed::after_commit(files.base);
+    let feed = feed_file::load(dir, files.instance, files.base);
     let end = files.read_journal(files.base, &mut |revision, writes| {
         feed.add(revision, writes.iter().map(|write| write.change()));
         Ok(())

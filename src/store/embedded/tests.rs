@@ -4,6 +4,7 @@ mod bases;
 mod chains;
 mod damage;
 mod failing;
+mod following;
 mod opening;
 pub(super) mod trap;
 mod upkeep;

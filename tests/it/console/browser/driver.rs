@@ -26,7 +26,7 @@ pub(crate) struct Browser {
 /// An element of a page.
 pub(crate) struct Element<'a> {
     browser: &'a Browser,
-    id: String,
+    selector: String,
 }
 
 impl Browser {
@@ -137,8 +137,8 @@ impl Browser {
     pub(crate) fn find(&self, selector: &str) -> Element<'_> {
         let query = json!({ "using": "css selector", "value": selector });
         let path = format!("/session/{}/element", self.session);
-        let found = eventually(PATIENCE, selector, || self.ask("POST", &path, &query).ok());
-        Element { browser: self, id: found[ELEMENT].as_str().expect("an element").to_owned() }
+        eventually(PATIENCE, selector, || self.ask("POST", &path, &query).ok());
+        Element { browser: self, selector: selector.to_owned() }
     }
 
     /// Waits until the page's text has `text` in it.
@@ -223,39 +223,52 @@ impl Browser {
 }
 
 impl Element<'_> {
-    fn path(&self, of: &str) -> String {
-        format!("/element/{}/{of}", self.id)
+    /// A command to the element that is there now. A page that is just being replaced takes its elements along:
+    /// then nothing was done, and the next page's is asked.
+    #[track_caller]
+    fn command(&self, method: &str, of: &str, body: &Value) -> Value {
+        let query = json!({ "using": "css selector", "value": self.selector });
+        let session = format!("/session/{}", self.browser.session);
+        let done = eventually(PATIENCE, &self.selector, || {
+            let found = self.browser.ask("POST", &format!("{session}/element"), &query).ok()?;
+            let id = found[ELEMENT].as_str().expect("an element");
+            match self.browser.ask(method, &format!("{session}/element/{id}/{of}"), body) {
+                Err(error) if error["error"] == "stale element reference" => None,
+                done => Some(done),
+            }
+        });
+        done.unwrap_or_else(|error| panic!("{method} {of}: {} {}", error["error"], error["message"]))
     }
 
     /// Clicks it.
     #[track_caller]
     pub(crate) fn click(&self) {
-        self.browser.command("POST", &self.path("click"), &json!({}));
+        self.command("POST", "click", &json!({}));
     }
 
     /// Types into it, after what is there.
     #[track_caller]
     pub(crate) fn type_in(&self, text: &str) {
-        self.browser.command("POST", &self.path("value"), &json!({ "text": text }));
+        self.command("POST", "value", &json!({ "text": text }));
     }
 
     /// Empties it.
     #[track_caller]
     pub(crate) fn clear(&self) {
-        self.browser.command("POST", &self.path("clear"), &json!({}));
+        self.command("POST", "clear", &json!({}));
     }
 
     /// Its text, as one sees it.
     #[track_caller]
     pub(crate) fn text(&self) -> String {
-        let text = self.browser.command("GET", &self.path("text"), &Value::Null);
+        let text = self.command("GET", "text", &Value::Null);
         text.as_str().unwrap_or_default().to_owned()
     }
 
     /// What a field holds.
     #[track_caller]
     pub(crate) fn value(&self) -> String {
-        let value = self.browser.command("GET", &self.path("property/value"), &Value::Null);
+        let value = self.command("GET", "property/value", &Value::Null);
         value.as_str().unwrap_or_default().to_owned()
     }
 }
