@@ -102,6 +102,15 @@ pub fn number(key: &[u8]) -> Result<u64, Error> {
     inverted.map(|inverted| u64::MAX - inverted).ok_or_else(|| damaged("a key of a chain"))
 }
 
+/// What a key that [`key`] made begins with: its chain or view.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is not such a key.
+pub fn range(key: &[u8]) -> Result<&[u8], Error> {
+    number(key)?;
+    Ok(&key[..key.len() - DIGITS])
+}
+
 /// Entry and tag in the record of a chain.
 ///
 /// # Errors
@@ -119,12 +128,13 @@ impl Head {
     pub const NONE: Head = Head { number: 0, tag: NO_TAG };
 
     /// The head whose record is `first`, the first of its range.
+    ///
     /// # Errors
-    /// [`Error::Damaged`] where its key is not one of a chain.
+    /// [`Error::Damaged`] where it is not one of a chain: nothing must be bound to that.
     pub fn of(first: Option<&Record>) -> Result<Head, Error> {
         let Some(first) = first else { return Ok(Head::NONE) };
-        let tag = first.value.last_chunk().copied().unwrap_or(NO_TAG);
-        Ok(Head { number: number(&first.key)?, tag })
+        let (_, tag) = split(&first.value)?;
+        Ok(Head { number: number(&first.key)?, tag: *tag })
     }
 }
 
@@ -242,6 +252,7 @@ impl Append {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Revision;
 
     #[test]
     fn newer_records_come_first_and_numbers_come_back() {
@@ -252,6 +263,8 @@ mod tests {
         );
         keys.reverse();
         assert!(keys.is_sorted());
+        let short = Record { key: key(b"c/", 1), value: b"no tag".to_vec(), revision: Revision(1) };
+        assert!(matches!(Head::of(Some(&short)), Err(Error::Damaged(_))));
         assert!(number(b"c/zz").is_err() && number(&[b"c/".as_slice(), &[b'x'; 16]].concat()).is_err());
     }
 }

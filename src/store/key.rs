@@ -6,17 +6,23 @@
 
 mod audit;
 mod counters;
+mod history;
+mod workflows;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 use crate::model::{AccountId, Address, Environment, Id, Name, Scope, Subject};
 use crate::store::Error;
 
-pub use audit::{audit_account, audit_chain, audit_checkpoint, audit_environment, audit_pruned};
+pub use audit::{
+    AuditPlace, audit_account, audit_chain, audit_checkpoint, audit_environment, audit_place, audit_pruned,
+};
 pub use counters::{
     SESSIONS_COUNTERS, accounts_counter, definition_values_counter, definition_values_counters,
     definitions_counter, sessions_counter, values_counter,
 };
+pub use history::value_version;
+pub use workflows::{beyond_workflow, workflows_prefix};
 
 /// RFC 3986, section 2.3: what never needs encoding.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'~').remove(b'-');
@@ -168,13 +174,6 @@ pub fn parse_definition_value(key: &[u8]) -> Result<Address, Error> {
 #[must_use]
 pub fn value_id(org: Id, value: Id) -> Vec<u8> {
     Key::of(org).id(value).end()
-}
-
-/// The key of a former version of a value in `value_versions`.
-#[must_use]
-pub fn value_version(org: Id, value: Id, version: u64) -> Vec<u8> {
-    // Counted down, so that a scan meets the newest first.
-    Key::of(org).id(value).text(&format!("{:016x}", u64::MAX - version)).end()
 }
 
 /// The key of a linked account in `accounts`.

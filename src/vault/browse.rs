@@ -1,7 +1,7 @@
 //! What people look through: definitions by name, accounts by id, workflows that have values. In the order of
 //! the alphabet and from one entry to the next, so that a page costs the same wherever it begins.
 
-use crate::model::{Account, AccountId, Definition, Environment, Id, Name, Org, Scope, Subject, WorkflowId};
+use crate::model::{Account, AccountId, Definition, Environment, Id, Name, Org, Scope, WorkflowId};
 use crate::store::{Tree, key, record};
 use crate::vault::accounts::named;
 use crate::vault::page::SCAN_STEP;
@@ -147,16 +147,8 @@ impl Vault {
     ) -> Result<Vec<WorkflowId>, Error> {
         at.caller().permit()?;
         let (org, environment) = (at.caller().org(), at.environment());
-        // What the keys of all workflows begin with: those of the workflow `0`, without `0` and the separator.
-        let mut prefix = key::value_prefix(org, environment, &Subject::Workflow("0".parse()?));
-        prefix.truncate(prefix.len() - 2);
-        // Beyond every value of one workflow: definitions are hex digits.
-        let beyond = |id: &WorkflowId| {
-            let subject = Subject::Workflow(id.clone());
-            let mut key = key::value_prefix(org, environment, &subject);
-            key.push(b'~');
-            key
-        };
+        let prefix = key::workflows_prefix(org, environment);
+        let beyond = |id: &WorkflowId| key::beyond_workflow(org, environment, id);
         let mut after = after.map(beyond);
         let mut found = Vec::new();
         while found.len() < limit {

@@ -184,8 +184,8 @@ impl Vault {
     }
 }
 
-/// Adds to `batch` that a value goes, with its history and all that finds it. Its counters are for the caller, who may take
-/// away more than one value.
+/// Adds to `batch` that a value goes, with its history and all that finds it. Its counters are for the caller,
+/// who may take away more than one value.
 pub(super) fn unindex_value(batch: Batch, address: &Address, value: &Value) -> Batch {
     forget_versions(batch, address.org, value)
         .delete(Tree::Values, key::value(address))

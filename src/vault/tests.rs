@@ -11,6 +11,7 @@ use crate::store::{decode_counter, key};
 
 mod accounts;
 mod audit;
+mod context;
 mod history;
 mod sessions;
 

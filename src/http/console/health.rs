@@ -11,7 +11,7 @@ use crate::http::console::visit::Anyone;
 use crate::http::error::ApiError;
 use crate::model::Timestamp;
 use crate::store::embedded::Embedded;
-use crate::vault::{Vault, need};
+use crate::vault::{Error, Vault, need};
 
 /// After how many days without a backup the page says so.
 const DAYS_WITHOUT_BACKUP: i64 = 7;
@@ -49,7 +49,8 @@ pub(super) async fn page(
     let accounts = match vault.count_accounts(&reader).await {
         Ok(count) => Some(show::number(count)),
         // A key without `read` does not see how many there are.
-        Err(_) => None,
+        Err(Error::Forbidden(_)) => None,
+        Err(error) => return Err(error.into()),
     };
     let mut frame = visit.frame;
     frame.all_at_once = true;

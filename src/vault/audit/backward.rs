@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::model::{AuditCheckpoint, AuditEntry, Timestamp};
 use crate::store::chain::{self, Run, Tag};
+use crate::store::key::{self, AuditPlace};
 use crate::store::{self, record};
 use crate::vault::Error;
 use crate::vault::audit::AuditLinker;
@@ -34,16 +35,16 @@ impl BackwardCheck {
     ///
     /// # Errors
     /// Where it, or the one before it, was changed, moved or taken out.
-    pub(in crate::vault) fn look(&mut self, key: &[u8], value: &[u8]) -> Result<Option<Timestamp>, Error> {
-        if let Some(chain) = key.strip_prefix(b"checkpoint/") {
-            self.checkpoints.insert([chain, b"/"].concat(), record::decode(value)?);
-            return Ok(None);
-        }
-        if key.starts_with(b"environment/") || key.starts_with(b"account/") {
-            return Run::read(key, value).map(|_| None).map_err(Error::from);
-        }
-        let number = chain::number(key)?;
-        let name = key[..key.len() - chain::key(b"", number).len()].to_vec();
+    pub(in crate::vault) fn look(&mut self, at: &[u8], value: &[u8]) -> Result<Option<Timestamp>, Error> {
+        let name = match key::audit_place(at)? {
+            AuditPlace::Checkpoint(chain) => {
+                self.checkpoints.insert(chain, record::decode(value)?);
+                return Ok(None);
+            }
+            AuditPlace::View => return Run::read(at, value).map(|_| None).map_err(Error::from),
+            AuditPlace::Chain(chain) => chain.to_vec(),
+        };
+        let number = chain::number(at)?;
         let (entry, tag) = chain::split(value)?;
         let created_at = record::decode::<AuditEntry>(entry)?.created_at;
         self.entries += 1;

@@ -89,9 +89,7 @@ impl Vault {
         let found = self.0.engine.scan(Tree::Audit, view, Some(&after), limit).await?;
         Ok(found.iter().map(Run::of).collect::<Result<_, _>>()?)
     }
-}
 
-impl Vault {
     /// The records of a chain from the number `first` to `last`, at most [`SCAN_STEP`], oldest first.
     pub(super) async fn chain_records(
         &self,

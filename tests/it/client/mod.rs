@@ -53,6 +53,8 @@ struct Machine {
     dir: TempDir,
     url: String,
     key: String,
+    /// Whether commands are given the key in a file.
+    has_key_file: bool,
 }
 
 impl Machine {
@@ -62,6 +64,7 @@ impl Machine {
             dir: tempfile::tempdir().unwrap(),
             url: format!("http://{}", server.address()),
             key: server.store().test_key.clone(),
+            has_key_file: false,
         }
     }
 
@@ -71,10 +74,21 @@ impl Machine {
         self
     }
 
+    /// The same machine with its key in the file `key`.
+    fn with_key_file(mut self) -> Machine {
+        self.file("key", &self.key);
+        self.has_key_file = true;
+        self
+    }
+
     fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Command {
         let mut command = command();
         command.args(args).current_dir(self.dir.path()).env("COFFER_URL", &self.url);
-        command.env("COFFER_API_KEY", &self.key).env("XDG_STATE_HOME", self.path("state"));
+        match self.has_key_file {
+            true => command.env("COFFER_API_KEY_FILE", self.path("key")),
+            false => command.env("COFFER_API_KEY", &self.key),
+        };
+        command.env("XDG_STATE_HOME", self.path("state"));
         command
     }
 

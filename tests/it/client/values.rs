@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{AWKWARD, Machine};
+use super::{Machine, awkward};
 use crate::support::{Server, check_id, finish};
 
 #[test]
@@ -43,7 +43,8 @@ fn files_and_standard_input_are_taken_byte_for_byte() {
     let server = Server::start();
     let machine = Machine::of(&server);
     server.test().define_string("V", "org");
-    for value in AWKWARD {
+    for (_, value) in awkward() {
+        let value = value.as_str();
         machine.fed(value, ["set", "V=-"]).ok();
         assert_eq!(machine.coffer(["get", "V", "--json"]).json()["value"], value);
         machine.file("value", value);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Server};
+use crate::support::{Client, Connection, Server};
 
 fn import(api: &Client, mut body: Value, variables: &[(&str, &str)]) -> crate::support::Response {
     body["variables"] =
@@ -121,4 +121,35 @@ fn a_large_import_is_one_change_and_has_a_limit_and_no_token_imports() {
     let variables: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
     let body = json!({ "scope": "org", "create": true });
     import(&server.test(), body, &variables).error(413, "PAYLOAD_TOO_LARGE");
+}
+
+#[test]
+fn an_import_that_a_kill_cuts_short_is_there_whole_or_not_at_all() {
+    let mut server = Server::start();
+    for turn in 0..8 {
+        let variables: Vec<Value> =
+            (0..1_000).map(|n| json!({ "name": format!("V{turn}_{n}"), "value": "x" })).collect();
+        let body = json!({ "scope": "workspace", "create": true, "variables": variables });
+        let (api, address) = (server.test(), server.address());
+        let importing = std::thread::spawn(move || {
+            let mut connection = Connection::open(address).ok()?;
+            connection.exchange(&api.post("/env/import", &body)).ok().map(drop)
+        });
+        // From before it has arrived to after it was answered.
+        std::thread::sleep(std::time::Duration::from_millis(40 * turn));
+        let store = server.kill();
+        let acknowledged = importing.join().unwrap().is_some();
+        server = store.serve();
+        let prefix = format!("V{turn}_");
+        let path = format!("/env/definitions?name=^{prefix}");
+        let definitions = server.test().get(&path).send().ok()["totalDocs"].as_u64().unwrap();
+        assert!(definitions == 0 || definitions == 1_000, "turn {turn}: {definitions} definitions");
+        let context = server.test().get("/env/resolve").send().ok();
+        let of = |list: &str| {
+            let all = context[list].as_array().unwrap();
+            all.iter().filter(|v| v["name"].as_str().unwrap().starts_with(&prefix)).count() as u64
+        };
+        assert_eq!((of("variables"), of("missing")), (definitions, 0));
+        assert!(!acknowledged || definitions == 1_000, "an acknowledged import is lost");
+    }
 }

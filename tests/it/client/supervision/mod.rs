@@ -284,7 +284,7 @@ fn variables_that_no_program_should_start_with_leave_the_running_one_alone() {
 }
 
 #[test]
-fn a_key_that_is_revoked_stops_no_program_and_a_new_one_in_its_file_counts() {
+fn a_key_that_is_revoked_stops_no_program() {
     let server = Server::start();
     let machine = Machine::of(&server);
     machine.given(&[("V", "one")]);
@@ -301,6 +301,27 @@ fn a_key_that_is_revoked_stops_no_program_and_a_new_one_in_its_file_counts() {
     assert!(!said.contains(&reader.key), "{said}");
     watched.signal("TERM");
     assert_eq!(watched.ended().map(i64::from), Some(143));
+}
+
+#[test]
+fn a_new_key_in_the_file_counts_from_the_next_connection_on() {
+    let server = Server::start();
+    let machine = Machine::of(&server);
+    machine.given(&[("V", "one")]);
+    let create = ["keys", "create", "--environment", "test", "--json"];
+    let old = server.store().coffer(create).json();
+    let reader = Machine::of(&server).with_key(old["key"].as_str().unwrap().into()).with_key_file();
+    let watched = Watched::start(&reader, &[], "");
+    connected();
+    let new = server.store().coffer(create).json();
+    reader.file("key", new["key"].as_str().unwrap());
+    let address = server.address();
+    let store = server.stop();
+    store.coffer(["keys", "revoke", old["_id"].as_str().unwrap()]).ok();
+    let _server = serve_at(&store, address);
+    machine.coffer(["set", "V=two"]).ok();
+    assert_eq!(watched.starts(2)[1], "V=two");
+    assert!(!watched.read("stderr").contains("refuses"), "{}", watched.read("stderr"));
 }
 
 #[test]
