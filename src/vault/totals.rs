@@ -23,7 +23,7 @@ pub struct Totals {
     pub store_audit_head: u64,
     /// The same of the organizations' trails, added up.
     pub org_audit_heads: u64,
-    /// When the last backup was begun that was read whole, if ever.
+    /// When the last backup was begun that came whole onto a disk, if ever.
     pub last_backup: Option<Timestamp>,
 }
 

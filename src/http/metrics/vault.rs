@@ -93,7 +93,7 @@ impl Collector for Contents {
         let Some(at) = totals.last_backup else { return Ok(()) };
         to.gauge(
             "coffer_last_backup_timestamp_seconds",
-            "When the last backup was begun that was read whole",
+            "When the last backup was begun that came whole onto a disk",
             at.as_millis() as f64 / 1000.0,
         )
     }

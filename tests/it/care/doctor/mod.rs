@@ -145,9 +145,9 @@ fn the_last_backup_is_the_last_whole_one_and_a_restored_store_knows_of_which_it_
     assert_eq!(last(&store, "ok"), first, "one that was cut off is none");
 
     let target = Store::uninitialized(&Config::new());
-    set_mode(&target.config_path(), 0o600);
     target.coffer(["backup", "restore", file]).ok();
-    assert_eq!(last(&target, "ok"), first);
+    let said = target.coffer(["doctor"]).stdout;
+    assert!(said.contains(&first), "{first}: {said}");
 }
 
 #[test]
