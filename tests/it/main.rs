@@ -31,5 +31,6 @@ mod secrets;
 mod service;
 mod sessions;
 mod support;
+mod systemd;
 mod timing;
 mod tls;
