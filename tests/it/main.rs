@@ -13,6 +13,7 @@ mod browsers;
 mod care;
 mod cli;
 mod client;
+mod clients;
 mod concurrency;
 mod console;
 mod credentials;
