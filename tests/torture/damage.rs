@@ -45,12 +45,11 @@ fn damage(ended: Ended, prepared: &Prepared, random: &mut Random) -> bool {
         }
     };
     eprintln_on_panic(&what, || {
-        traffic.check(&server.test());
-        traffic.check_ids(&server.test());
+        traffic.check(&server);
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
         // What healed is whole from now on.
         let server = if random.chance(500) { server.stop() } else { server.kill() }.serve();
-        traffic.check(&server.test());
+        traffic.check(&server);
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
     });
     true

@@ -117,8 +117,7 @@ fn start(prepared: &Prepared, kind: Kind, n: u64) -> (bool, bool) {
     }
     // Whatever it was, the next start finds everything.
     let server = prepared.store.serve();
-    traffic.check(&server.test());
-    traffic.check_ids(&server.test());
+    traffic.check(&server);
     (hits > 0, served)
 }
 
@@ -146,8 +145,7 @@ fn work(prepared: &Prepared, kind: Kind, n: u64, random: &mut Random) -> (bool, 
         server.kill();
     }
     let server = prepared.store.serve();
-    traffic.check(&server.test());
-    traffic.check_ids(&server.test());
+    traffic.check(&server);
     check_quiet(&server.stderr(), &call);
     (hits > 0, true)
 }

@@ -19,8 +19,7 @@ pub(crate) fn run(run: &mut Run) {
             acknowledged += done;
             traffic.settle();
             let server = store.serve();
-            traffic.check(&server.test());
-            traffic.check_ids(&server.test());
+            traffic.check(&server);
             assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
             next = Some(server);
         });

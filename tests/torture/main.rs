@@ -7,6 +7,8 @@
 // The figures are what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod checkup;
+mod clients;
 mod damage;
 mod disk;
 mod fuzz;
@@ -26,6 +28,7 @@ mod report;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod traffic;
+mod trail;
 
 use std::process::ExitCode;
 

@@ -98,8 +98,7 @@ impl Power {
             Ok(server) => server,
             Err(finished) => panic!("LOST: {what}: does not start: {}", finished.stderr),
         };
-        traffic.check(&server.test());
-        traffic.check_ids(&server.test());
+        traffic.check(&server);
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
     }
 
@@ -110,8 +109,7 @@ impl Power {
         let mut command = self.store.command(["serve"]);
         control.attach_logged(&mut command);
         let server = Server::spawn(&self.store, command);
-        self.traffic.check(&server.test());
-        self.traffic.check_ids(&server.test());
+        self.traffic.check(&server);
         let measure = match cycle % 8 {
             // So much that segments are filled, and a base is written.
             6 => Measure { least: 2500, longest: Duration::from_secs(60), bytes: 65_000 },

@@ -114,8 +114,7 @@ impl Interrupted for OnStore {
     fn check(&mut self, done: bool, _random: &mut Random) {
         let server = serve(&self.prepared.store);
         let mut traffic = self.traffic.clone();
-        traffic.check(&server.test());
-        traffic.check_ids(&server.test());
+        traffic.check(&server);
         (self.stands)(&server, &self.answer, done);
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
     }

@@ -15,7 +15,7 @@ const NEW_PASSPHRASE: &str = "another passphrase of the tests";
 
 fn check_values(store: &Arc<Store>, traffic: &Traffic) {
     let server = serve(store);
-    traffic.clone().check(&server.test());
+    traffic.clone().check(&server);
     assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
     server.stop();
 }
