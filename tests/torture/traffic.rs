@@ -12,7 +12,7 @@ use crate::clients::{Going, create, read, write};
 use crate::promises::{Moments, Promises, State};
 use crate::random::Random;
 use crate::support::{Client, Server};
-use crate::trail::{Asked, Ledger, Trail};
+use crate::trail::{Asked, Entry, Ledger, Trail};
 
 /// All clients of a store, and what they were promised.
 pub(crate) struct Traffic {
@@ -163,6 +163,14 @@ impl Traffic {
         self.check_trail(&api);
         checkup::check(server.store());
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
+    }
+
+    /// The trail as it was certain last, what it has since, and what the clients know of that.
+    pub(crate) fn told(&mut self, api: &Client) -> (Trail, Vec<Entry>, Vec<Vec<Asked>>) {
+        let entries = self.trail.read(&api.key(&self.auditor), "");
+        let promises = self.promises.iter_mut().map(|promises| &mut promises.ledger);
+        let clients = promises.chain(&mut self.others).map(|ledger| ledger.judge().to_vec()).collect();
+        (self.trail.clone(), entries, clients)
     }
 
     /// Checks that the trail has what it must, and that values and versions are what it tells.
