@@ -108,6 +108,8 @@ impl Interrupted for Init {
     }
 
     fn check(&mut self, done: bool, random: &mut Random) {
+        // A server makes a store where there is none, and would hide that one was lost.
+        assert!(!done || self.0.coffer(["orgs", "list"]).code == Some(0), "LOST: the store");
         // Whoever had no answer tries again, or serves at once.
         if random.chance(500) {
             let again = self.0.coffer(["init"]);
