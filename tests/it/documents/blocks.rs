@@ -18,6 +18,8 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) line: usize,
+    /// The heading that it stands under.
+    pub(super) section: String,
     pub(super) kind: Kind,
     pub(super) text: String,
     /// `no-run: …`: why it is not run.
@@ -28,6 +30,8 @@ pub(super) struct Block {
     pub(super) stays: bool,
     /// `stopped`: what stayed is stopped before it.
     pub(super) stopped: bool,
+    /// `fetches`: it needs the network, and may fail without.
+    pub(super) fetches: bool,
     /// `file=NAME`: its text is that file.
     pub(super) file: Option<String>,
 }
@@ -87,8 +91,11 @@ pub(super) fn blocks(document: &str) -> Result<Vec<Block>, String> {
 
 fn parse(text: &str) -> Result<Vec<Block>, (usize, String)> {
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
-    let mut blocks = Vec::new();
+    let (mut blocks, mut section) = (Vec::new(), String::new());
     while let Some((number, opening)) = lines.next() {
+        if let Some(heading) = opening.strip_prefix("## ") {
+            heading.clone_into(&mut section);
+        }
         let trimmed = opening.trim_start();
         let fence: String = trimmed.chars().take_while(|c| *c == '`' || *c == '~').collect();
         if fence.len() < 3 {
@@ -96,6 +103,7 @@ fn parse(text: &str) -> Result<Vec<Block>, (usize, String)> {
         }
         let indent = opening.len() - trimmed.len();
         let mut block = head(number, &trimmed[fence.len()..]).map_err(|error| (number, error))?;
+        block.section.clone_from(&section);
         loop {
             let Some((_, line)) = lines.next() else {
                 return Err((number, "this block does not end".to_owned()));
@@ -124,6 +132,7 @@ fn head(line: usize, info: &str) -> Result<Block, String> {
     let kind = words.next().unwrap_or_default();
     let mut block = Block {
         line,
+        section: String::new(),
         kind: match kind {
             "sh" => Kind::Script,
             "console" => Kind::Session,
@@ -135,6 +144,7 @@ fn head(line: usize, info: &str) -> Result<Block, String> {
         anew: false,
         stays: false,
         stopped: false,
+        fetches: false,
         file: None,
     };
     for word in words {
@@ -142,6 +152,7 @@ fn head(line: usize, info: &str) -> Result<Block, String> {
             ("anew", _) => block.anew = true,
             ("stays", _) => block.stays = true,
             ("stopped", _) => block.stopped = true,
+            ("fetches", _) => block.fetches = true,
             (_, Some(("file", name))) if block.kind == Kind::Text => block.file = Some(name.to_owned()),
             _ => return Err(format!("`{word}` means nothing here")),
         }

@@ -6,3 +6,6 @@ mod commands;
 mod mentions;
 mod place;
 mod shown;
+
+pub(crate) use commands::try_section;
+pub(crate) use place::Place;

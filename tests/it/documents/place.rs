@@ -134,6 +134,12 @@ impl Place {
         self.must("kill $stays && wait $stays");
     }
 
+    /// Asks the tools that fetch something to find their settings and caches where they always do.
+    pub(crate) fn at_home(&mut self) {
+        let home = std::env::var("HOME").unwrap_or_default();
+        self.must(&format!("export HOME='{home}'"));
+    }
+
     /// Writes a file of the document's.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.dir.path().join("here").join(self.local(name));
