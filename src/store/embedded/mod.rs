@@ -36,6 +36,7 @@ mod snapshot;
 mod state;
 mod stats;
 mod stored;
+mod trail;
 mod tuning;
 
 #[cfg(test)]

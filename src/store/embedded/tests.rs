@@ -6,6 +6,7 @@ mod damage;
 mod failing;
 mod following;
 mod opening;
+mod trail;
 pub(super) mod trap;
 mod upkeep;
 
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::conformance::block_on;
+use crate::store::conformance::{append, block_on};
 
 /// Small sizes, so that segments roll and bases are written within a test.
 pub(super) fn small() -> Tuning {
@@ -44,13 +45,13 @@ fn reopen(dir: &Path) -> Result<Embedded, OpenError> {
     Embedded::open_tuned(dir, small())
 }
 
-/// Commits `count` values of mixed sizes, some of them over those of before.
+/// Commits `count` values of mixed sizes, some of them over those of before, and an entry of a chain with each.
 fn fill(store: &Embedded, count: usize) {
     for i in 0..count {
         let value = vec![u8::try_from(i % 251).unwrap(); if i % 7 == 0 { 9000 } else { 100 }];
         let batch =
             Batch::new().put(Tree::Values, format!("k{:03}", i % 40), value).add(Tree::Counters, "n", 1);
-        block_on(store.commit(batch)).unwrap();
+        block_on(store.commit(batch.append(append("fill/", &i.to_string(), &["environment/e/"])))).unwrap();
     }
 }
 

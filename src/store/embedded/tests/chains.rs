@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::chain;
-use crate::store::conformance::{append, entries};
+use crate::store::conformance::entries;
 
 fn add(store: &Embedded, from: usize, count: usize) {
     for number in from..from + count {
