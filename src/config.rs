@@ -137,6 +137,9 @@ impl Default for Storage {
 pub struct Encryption {
     /// What opens the store; read from `passphrase_file` where that is set.
     pub passphrase: Option<Passphrase>,
+    /// The file that it stands in: the configuration's own, or `passphrase_file`; none where it is from the
+    /// environment.
+    pub passphrase_in: Option<PathBuf>,
     /// What deriving a key from it costs in a store that is made now; an existing one keeps its own.
     pub kdf: KdfParameters,
 }
@@ -250,6 +253,19 @@ impl Config {
         env: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         read::config(Sources::gather(file, Path::new(DEFAULT_FILE), overrides, env)?)
+    }
+
+    /// Where the store is, also of a configuration that has mistakes elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be told.
+    pub fn storage_path(
+        file: Option<&Path>,
+        overrides: Overrides,
+        env: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<PathBuf, ConfigError> {
+        read::storage_path(&mut Sources::gather(file, Path::new(DEFAULT_FILE), overrides, env)?)
     }
 
     /// Whether the passphrase is the one that everyone knows.

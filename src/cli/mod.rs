@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod client;
+mod doctor;
 mod failure;
 mod hardening;
 mod init;
@@ -54,6 +55,8 @@ struct Arguments {
 enum Command {
     #[command(flatten)]
     Store(StoreCommand),
+    /// Look for what is wrong: a line for each thing, exit code 1 if any is bad
+    Doctor(doctor::Arguments),
     #[command(flatten)]
     Client(client::Command),
     /// Write what a shell needs to complete commands
@@ -109,6 +112,10 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
         Some(Command::Store(command @ StoreCommand::Serve(_))) => (command, listen),
         Some(_) if listen.is_some() => return Err(Failure::Usage("--listen is for `serve` only".into())),
         Some(Command::Store(command)) => (command, None),
+        Some(Command::Doctor(doctor)) => {
+            harden();
+            return doctor::run(&doctor::Place { file: config, data, log_format }, &doctor);
+        }
         Some(Command::Client(command)) => {
             // No more than this: `run` becomes a program that would inherit the rest.
             hardening::close_to_debuggers();
@@ -123,10 +130,7 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    // Whatever is created, by us or by a library, is for nobody else's eyes.
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    // Before the configuration is read, which may have the passphrase in it.
-    let hardened = Hardened::process();
+    let hardened = harden();
     let listen = match &command {
         StoreCommand::Serve(serve) => serve.listen.clone().or(listen),
         _ => None,
@@ -152,6 +156,13 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
         StoreCommand::Compact(compact) => operator::run(&start, compact.asked()),
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Before the configuration is read, which may have the passphrase in it.
+fn harden() -> Hardened {
+    // Whatever is created, by us or by a library, is for nobody else's eyes.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    Hardened::process()
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {

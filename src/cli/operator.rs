@@ -329,7 +329,7 @@ fn write(outcome: &Outcome, json: bool) -> Result<(), Failure> {
         }
         // Said by the commands that ask for them.
         Outcome::BackedUp(_) | Outcome::PassphraseChanged => Ok(()),
-        // Asked for in pieces, by another command.
-        Outcome::Audit(_) => Ok(()),
+        // Asked for by other commands.
+        Outcome::Audit(_) | Outcome::CheckedUp(_) => Ok(()),
     }
 }

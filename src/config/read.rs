@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::address;
 use super::error::Origin;
 use super::source::{Found, Raw, Sources};
-use super::{Config, ConfigError, InvalidDuration, Limits, TlsFiles, parse_duration};
+use super::{Config, ConfigError, InvalidDuration, Limits, Storage, TlsFiles, parse_duration};
 use crate::crypto::{KdfParameters, Passphrase};
 
 /// More than any passphrase, and less than what a device file would give.
@@ -37,10 +37,11 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     boolean(read, "server.allow_plaintext", &mut config.server.allow_plaintext)?;
     list(read, "server.trusted_proxies", NETWORKS, network, &mut config.server.trusted_proxies)?;
     list(read, "cors.allowed_origins", ORIGINS, web_origin, &mut config.cors.allowed_origins)?;
-    // The default lies beside the file too.
-    config.storage.path = read.directory.join(&config.storage.path);
-    path(read, "storage.path", &mut config.storage.path)?;
-    config.encryption.passphrase = passphrase(read)?;
+    config.storage.path = storage_path(read)?;
+    if let Some((passphrase, place)) = passphrase(read)? {
+        config.encryption.passphrase = Some(passphrase);
+        config.encryption.passphrase_in = place;
+    }
     let kdf = &mut config.encryption.kdf;
     number(read, "encryption.argon2_memory_kib", floor.memory_kib..=cap.memory_kib, &mut kdf.memory_kib)?;
     number(read, "encryption.argon2_passes", floor.passes..=cap.passes, &mut kdf.passes)?;
@@ -180,10 +181,12 @@ fn boolean(sources: &mut Sources, key: &'static str, into: &mut bool) -> Result<
     Ok(())
 }
 
-fn path(sources: &mut Sources, key: &'static str, into: &mut PathBuf) -> Result<(), ConfigError> {
-    let Some(found) = sources.take(key) else { return Ok(()) };
-    *into = resolved(found, key, &sources.directory)?.1;
-    Ok(())
+/// The default lies beside the file too.
+pub(super) fn storage_path(sources: &mut Sources) -> Result<PathBuf, ConfigError> {
+    match sources.take("storage.path") {
+        Some(found) => Ok(resolved(found, "storage.path", &sources.directory)?.1),
+        None => Ok(sources.directory.join(Storage::default().path)),
+    }
 }
 
 /// Both, or neither.
@@ -220,23 +223,31 @@ fn resolved(
     Ok((origin, path))
 }
 
-fn passphrase(sources: &mut Sources) -> Result<Option<Passphrase>, ConfigError> {
+/// The passphrase, and the file that it stands in.
+fn passphrase(sources: &mut Sources) -> Result<Option<(Passphrase, Option<PathBuf>)>, ConfigError> {
     match sources.take_either("encryption.passphrase", "encryption.passphrase_file") {
         (None, None) => Ok(None),
         (Some(one), Some(other)) => {
             Err(ConfigError::TwoPassphrases { origin: later(one.origin, other.origin) })
         }
         (Some(Found { origin, raw }), None) => match raw {
-            Raw::Text(mut text) if !text.is_empty() => Ok(Some(std::mem::take(&mut *text).into())),
+            Raw::Text(mut text) if !text.is_empty() => {
+                let place = match origin {
+                    Origin::File(path, _) => Some(path),
+                    Origin::Variable(_) | Origin::Flag(_) => None,
+                };
+                Ok(Some((std::mem::take(&mut *text).into(), place)))
+            }
             Raw::Text(_) => Err(invalid(origin, "encryption.passphrase", "a passphrase: it is empty")),
             Raw::NotUnicode(_) => Err(invalid(origin, "encryption.passphrase", "UTF-8")),
             _ => Err(invalid(origin, "encryption.passphrase", "a string in quotes")),
         },
         (None, Some(found)) => {
             let (origin, path) = resolved(found, "encryption.passphrase_file", &sources.directory)?;
-            passphrase_file(&path)
-                .map(|text| Some(std::mem::take(&mut *{ text }).into()))
-                .map_err(|why| ConfigError::PassphraseFile { origin, path, why })
+            match passphrase_file(&path) {
+                Ok(mut text) => Ok(Some((std::mem::take(&mut *text).into(), Some(path)))),
+                Err(why) => Err(ConfigError::PassphraseFile { origin, path, why }),
+            }
         }
     }
 }

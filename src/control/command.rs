@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::control::audit::{self, AuditAnswer, AuditCommand};
+use crate::control::checkup::{self, Finding};
 use crate::control::parts::Parts;
 use crate::control::secret_text::SecretText;
 use crate::control::upkeep;
@@ -68,6 +69,11 @@ pub enum Command {
     },
     /// Write the store's files anew from what is live.
     Compact,
+    /// Look for what is wrong with what the store holds.
+    CheckUp {
+        /// Whether nobody else uses the store meanwhile, so that the index can be compared too.
+        alone: bool,
+    },
     /// Give organizations new data keys, and seal everything anew with them.
     RotateData {
         /// The organization; every one where absent.
@@ -81,7 +87,10 @@ impl Command {
     /// Whether it may take longer than a commit does. Such a command says now and then that it goes on, and is
     /// given up where the server stops.
     pub(super) fn is_long(&self) -> bool {
-        matches!(self, Command::BackupCreate | Command::Compact | Command::RotateData { .. })
+        matches!(
+            self,
+            Command::BackupCreate | Command::Compact | Command::RotateData { .. } | Command::CheckUp { .. }
+        )
     }
 }
 
@@ -111,6 +120,8 @@ pub enum Outcome {
     Rotated(usize, u64),
     /// The store was compacted.
     Compacted(CompactedRow),
+    /// The store was looked at.
+    CheckedUp(Vec<Finding>),
     /// An answer about the audit trail.
     Audit(AuditAnswer),
 }
@@ -218,6 +229,7 @@ pub async fn execute(
             upkeep::rotate(vault, operator, &orgs, parts).await
         }
         Command::Compact => upkeep::compact(opened).await,
+        Command::CheckUp { alone } => checkup::check_up(opened, alone, parts).await,
         Command::KeysCreate { org, environment, permissions, name, expires_in } => {
             let org = one_org(vault, org.as_deref()).await?;
             let permissions = permissions.iter().map(|name| name.parse::<Permission>());

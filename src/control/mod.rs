@@ -5,6 +5,7 @@
 //! socket lies among those files, and no credential is needed.
 
 mod audit;
+mod checkup;
 mod client;
 mod command;
 mod parts;
@@ -14,6 +15,7 @@ mod socket;
 mod upkeep;
 
 pub use audit::{AuditAnswer, AuditCommand};
+pub use checkup::{Finding, Verdict};
 pub use client::{Unreachable, ask};
 pub use command::{Command, CompactedRow, EnvironmentRow, KeyRow, NewKey, OrgRow, Outcome, Refusal, execute};
 pub use parts::{Part, Parts, Progress, execute_here};

@@ -14,7 +14,7 @@ use crate::vault::{Opened, Rotation, Vault};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs what blocks.
-async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Refusal>
+pub(super) async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, Refusal>
 where
     T: Send + 'static,
     E: std::fmt::Display + Send + 'static,

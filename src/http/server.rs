@@ -89,7 +89,7 @@ pub fn serve(
     settings: Settings,
 ) -> io::Result<Server> {
     let limits = Data::new(Limits::new(settings.request_rate));
-    let upkeep = Upkeep::begin(vault.clone(), limits.clone());
+    let upkeep = Upkeep::begin(vault.clone(), settings.store.clone(), limits.clone());
     let vault = Data::new(vault);
     let metrics = Data::new(metrics);
     let traffic = Data::new(Traffic::default());

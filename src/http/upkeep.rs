@@ -1,5 +1,6 @@
 //! What a server does by itself: every ten seconds, once a minute, and when it stops.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
@@ -7,7 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::http::limits::Limits;
-use crate::vault::Vault;
+use crate::store::embedded::Embedded;
+use crate::vault::{Error, Vault};
 
 /// How often clients that have been idle are forgotten: so many can ask once and never again.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -26,9 +28,9 @@ pub(super) struct Upkeep {
 
 impl Upkeep {
     /// Begins, with nothing to do at first.
-    pub(super) fn begin(vault: Vault, limits: Data<Limits>) -> Upkeep {
+    pub(super) fn begin(vault: Vault, store: Option<Arc<Embedded>>, limits: Data<Limits>) -> Upkeep {
         let (stop, stopping) = watch::channel(());
-        Upkeep { stop, running: tokio::spawn(run(vault, limits, stopping)) }
+        Upkeep { stop, running: tokio::spawn(run(vault, store, limits, stopping)) }
     }
 
     /// Writes a last time.
@@ -38,7 +40,12 @@ impl Upkeep {
     }
 }
 
-async fn run(vault: Vault, limits: Data<Limits>, mut stopping: watch::Receiver<()>) {
+async fn run(
+    vault: Vault,
+    store: Option<Arc<Embedded>>,
+    limits: Data<Limits>,
+    mut stopping: watch::Receiver<()>,
+) {
     let mut failing = false;
     for interval in 1_u64.. {
         let stops = tokio::time::timeout(INTERVAL, stopping.changed()).await.is_ok();
@@ -48,6 +55,9 @@ async fn run(vault: Vault, limits: Data<Limits>, mut stopping: watch::Receiver<(
             continue;
         }
         done = done.and(vault.write_key_uses().await);
+        if let Some(store) = &store {
+            done = done.and(record_healing(&vault, store).await);
+        }
         if !stops && interval % SWEEPING == WRITING {
             done = done.and(vault.sweep_sessions().await.map(drop));
             done = done.and(vault.prune_audit().await.map(drop));
@@ -62,5 +72,13 @@ async fn run(vault: Vault, limits: Data<Limits>, mut stopping: watch::Receiver<(
         if stops {
             return;
         }
+    }
+}
+
+/// The keeper heals behind whoever met what is broken; here its entry is written.
+async fn record_healing(vault: &Vault, store: &Embedded) -> Result<(), Error> {
+    match Embedded::last_healing(store.dir()) {
+        Some(healing) => vault.record_healing(&healing).await,
+        None => Ok(()),
     }
 }

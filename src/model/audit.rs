@@ -54,6 +54,8 @@ pub enum AuditActor {
     },
     /// Somebody whose credential was refused.
     Unknown,
+    /// The store itself, of its own accord.
+    Store,
 }
 
 /// What an act was done to.
@@ -128,6 +130,7 @@ impl AuditActor {
             AuditActor::ApiKey { .. } => "api_key",
             AuditActor::LinkedAccount { .. } => "linked_account",
             AuditActor::Unknown => "unknown",
+            AuditActor::Store => "store",
         }
     }
 
@@ -137,7 +140,7 @@ impl AuditActor {
         match self {
             AuditActor::Operator(operator) => Some(operator.uid.to_string()),
             AuditActor::ApiKey { id, .. } | AuditActor::LinkedAccount { id, .. } => Some(id.to_string()),
-            AuditActor::Unknown => None,
+            AuditActor::Unknown | AuditActor::Store => None,
         }
     }
 
@@ -163,6 +166,7 @@ impl AuditActor {
                 AuditActor::LinkedAccount { id: id.parse().ok()?, account_id: name.parse().ok()? }
             }
             ("unknown", None, None) => AuditActor::Unknown,
+            ("store", None, None) => AuditActor::Store,
             _ => return None,
         })
     }

@@ -53,6 +53,11 @@ pub(super) struct Act<'a> {
 }
 
 impl Author {
+    /// The store itself, in its own chain.
+    pub(super) fn store() -> Author {
+        Author { chain: None, actor: AuditActor::Store, origin: Origin::default() }
+    }
+
     /// The operator, in the chain of an organization or of the store.
     pub(super) fn operator(chain: Chain, operator: Operator) -> Author {
         Author { chain, actor: AuditActor::Operator(operator), origin: Origin::default() }

@@ -163,6 +163,11 @@ impl<'k> Examiner<'k> {
         self.found.newest = self.found.newest.max(Some(time));
     }
 
+    /// The latest time that any record bore so far.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.found.newest
+    }
+
     /// Looks at all of them together, when no more come.
     ///
     /// # Errors

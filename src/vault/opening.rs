@@ -131,15 +131,7 @@ pub async fn create<T>(
 /// # Errors
 /// As the variants of [`OpeningError`] say. Where the passphrase is wrong, nothing was touched.
 pub async fn open(dir: &Path, passphrase: &Passphrase, policy: Policy) -> Result<Opened, OpeningError> {
-    let path = dir.join(KEYRING);
-    if contents(dir)? == Contents::Nothing {
-        return Err(embedded::OpenError::Missing(dir.into()).into());
-    }
-    let bytes = fs::read(&path).map_err(|cause| OpeningError::File { path, cause })?;
-    let keyring = Keyring::open(&bytes, passphrase)?;
-    if Embedded::instance_in(dir)? != keyring.instance() {
-        return Err(OpeningError::ForeignKeyring(dir.into()));
-    }
+    let keyring = open_keyring(dir, passphrase)?;
     let engine = Arc::new(Embedded::open(dir)?);
     match engine
         .get(Tree::Meta, META_FORMAT)
@@ -153,7 +145,34 @@ pub async fn open(dir: &Path, passphrase: &Passphrase, policy: Policy) -> Result
         None => return Err(OpeningError::NoFormat(dir.into())),
     }
     let vault = Vault::open(engine.clone(), keyring, policy).await?;
+    if let Some(healing) = Embedded::last_healing(dir)
+        && let Err(error) = vault.record_healing(&healing).await
+    {
+        tracing::warn!("the audit trail has no entry of the store's healing yet: {error}");
+    }
     Ok(Opened { vault, engine })
+}
+
+/// Whether the passphrase opens the keyring of the store in `dir`, which may be held by another process, and the two
+/// belong together.
+///
+/// # Errors
+/// As the variants of [`OpeningError`] say.
+pub fn check_keyring(dir: &Path, passphrase: &Passphrase) -> Result<(), OpeningError> {
+    open_keyring(dir, passphrase).map(drop)
+}
+
+fn open_keyring(dir: &Path, passphrase: &Passphrase) -> Result<Keyring, OpeningError> {
+    let path = dir.join(KEYRING);
+    if contents(dir)? == Contents::Nothing {
+        return Err(embedded::OpenError::Missing(dir.into()).into());
+    }
+    let bytes = fs::read(&path).map_err(|cause| OpeningError::File { path, cause })?;
+    let keyring = Keyring::open(&bytes, passphrase)?;
+    if Embedded::instance_in(dir)? != keyring.instance() {
+        return Err(OpeningError::ForeignKeyring(dir.into()));
+    }
+    Ok(keyring)
 }
 
 /// What verifies exports of the audit trail of the store in `dir`, which may be held by another process.

@@ -54,6 +54,19 @@ impl Vault {
         *self.0.rotations.progress.lock()
     }
 
+    /// How many organizations have a data key that is not their current one: it goes when nothing is sealed with it
+    /// any more.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn count_retiring(&self) -> Result<usize, Error> {
+        let mut retiring = 0;
+        for org in self.orgs().await? {
+            retiring += usize::from(!self.old_keys(&org).await?.is_empty());
+        }
+        Ok(retiring)
+    }
+
     /// Gives an organization a new data key, which seals all that is set from now on. What is sealed with an older
     /// one is left for [`Vault::finish_rotations`].
     ///

@@ -173,6 +173,7 @@ fn line(AuditRecord { entry, number, hash }: AuditRecord, moment: Moment) -> Lin
         actor: match &entry.actor {
             AuditActor::Operator(operator) => format!("operator (uid {})", operator.uid),
             AuditActor::Unknown => "nobody known".into(),
+            AuditActor::Store => "the store itself".into(),
             other => other.name().map(str::to_owned).or(other.id()).unwrap_or_default(),
         },
         kind: kind.replace('_', " "),

@@ -95,6 +95,8 @@ named! {
     OrganizationCreated = "organization.created",
     /// An environment was added to an organization.
     EnvironmentCreated = "environment.created",
+    /// Something broken in the store was made anew from what is whole.
+    StoreHealed = "store.healed",
 }
 
 named! {
@@ -124,6 +126,8 @@ named! {
     DataKey = "data_key",
     /// A credential of any kind.
     Credential = "credential",
+    /// The store; its name is what was found.
+    Store = "store",
 }
 
 impl EntityKind {

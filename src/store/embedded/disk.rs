@@ -66,7 +66,15 @@ impl Embedded {
     /// # Errors
     /// What the file system says.
     pub fn disk_use(&self) -> io::Result<DiskUse> {
-        used(&self.shared.dir)
+        Embedded::disk_use_in(&self.shared.dir)
+    }
+
+    /// The same of the store in `dir`, whether it is open or not.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn disk_use_in(dir: &Path) -> io::Result<DiskUse> {
+        used(dir)
     }
 }
 

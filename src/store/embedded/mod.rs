@@ -9,6 +9,7 @@
 //! [`keeper`], [`base`], [`open`]. `docs/storage.md` has the formats and what each promise rests on.
 
 mod base;
+mod checking;
 mod committer;
 mod compaction;
 mod create;

@@ -45,10 +45,7 @@ pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenErro
         Ok(())
     })?;
     let last = end.last;
-    let known = files.known(state.as_ref());
-    if last < known {
-        return Err(files.journal_too_short(last, known));
-    }
+    files.check_journal(last, state.as_ref())?;
     let belief = believe(&files, state.as_ref(), last);
     files.settle(&end)?;
     let reached = Reached::open(dir, files.instance).doing("open the witness in", dir)?;
@@ -59,6 +56,17 @@ pub(super) fn recover(dir: &Path, tuning: &Tuning) -> Result<Recovered, OpenErro
     let base_bytes = std::fs::metadata(&files.base_path).doing("read", &files.base_path)?.len();
     let Files { instance, base, .. } = files;
     Ok(Recovered { instance, index, journal, reached, feed, base, base_bytes, journal_bytes })
+}
+
+/// Reads the base and the journal of the store in `dir`, whose lock is held, to their ends, and changes nothing.
+/// Returns the last commit.
+pub(super) fn read_through(dir: &Path) -> Result<Revision, OpenError> {
+    let state = State::load(dir)?;
+    let files = Files::find(dir, state.as_ref())?;
+    let last = files.read_journal(files.base, &mut |_, _| Ok(()))?.last;
+    files.check_journal(last, state.as_ref())?;
+    files.check_base(last)?;
+    Ok(last)
 }
 
 /// The files that are the store.
@@ -105,6 +113,21 @@ impl Files {
             IndexState::Open { noted } => noted,
         });
         self.base.max(stated).max(reached::read(&self.dir, self.instance))
+    }
+
+    /// Refuses a journal that ends before a commit that something else knows.
+    fn check_journal(&self, last: Revision, state: Option<&State>) -> Result<(), OpenError> {
+        let known = self.known(state);
+        if last < known { Err(self.journal_too_short(last, known)) } else { Ok(()) }
+    }
+
+    /// Reads the base to its end. It may show something of commits up to `last`.
+    fn check_base(&self, last: Revision) -> Result<(), OpenError> {
+        let summary = base::read(&self.base_path, self.instance, self.base, &mut |_| Ok(()))?;
+        if summary.reached > last {
+            return Err(self.journal_too_short(last, summary.reached));
+        }
+        Ok(())
     }
 
     /// The error where the journal ends with `last`, while something else knows of the commit `known`.
@@ -216,7 +239,7 @@ impl Builder<'_> {
 
     /// Builds the index from the base and the journal.
     fn rebuild(&self, why: &Why) -> Result<Index, OpenError> {
-        self.check_base()?;
+        self.files.check_base(self.last)?;
         self.clear(why)?;
         let begun = Instant::now();
         let dir = self.files.index_dir();
@@ -237,15 +260,6 @@ impl Builder<'_> {
             tracing::info!(base_records = records, last = self.last.0, milliseconds, "rebuilt the index");
         }
         Ok(index)
-    }
-
-    fn check_base(&self) -> Result<(), OpenError> {
-        let Files { base_path, instance, base, .. } = self.files;
-        let summary = base::read(base_path, *instance, *base, &mut |_| Ok(()))?;
-        if summary.reached > self.last {
-            return Err(self.files.journal_too_short(self.last, summary.reached));
-        }
-        Ok(())
     }
 
     /// Makes room for a new index.

@@ -2,6 +2,7 @@
 
 mod bases;
 mod chains;
+mod checking;
 mod damage;
 mod failing;
 mod following;

@@ -7,8 +7,9 @@ use crate::store::chain::{self, Run, Tag};
 use crate::store::key::{self, AuditPlace};
 use crate::store::{self, record};
 use crate::vault::Error;
-use crate::vault::audit::AuditLinker;
 use crate::vault::audit::check::{ChainCheck, Fault};
+use crate::vault::audit::text::hex;
+use crate::vault::audit::{AuditHead, AuditLinker};
 
 /// Looks at every record of the tree of the trail.
 pub(in crate::vault) struct BackwardCheck {
@@ -17,6 +18,8 @@ pub(in crate::vault) struct BackwardCheck {
     oldest: HashMap<Vec<u8>, Link>,
     checkpoints: HashMap<Vec<u8>, AuditCheckpoint>,
     pub(in crate::vault) entries: u64,
+    /// The newest entry of each chain.
+    pub(in crate::vault) heads: Vec<AuditHead>,
 }
 
 struct Link {
@@ -27,8 +30,8 @@ struct Link {
 
 impl BackwardCheck {
     pub(in crate::vault) fn new(linker: AuditLinker) -> BackwardCheck {
-        let (oldest, checkpoints) = Default::default();
-        BackwardCheck { linker, oldest, checkpoints, entries: 0 }
+        let (oldest, checkpoints, heads) = Default::default();
+        BackwardCheck { linker, oldest, checkpoints, entries: 0, heads }
     }
 
     /// Takes the next record. Says when it was written, where it is an entry.
@@ -52,6 +55,9 @@ impl BackwardCheck {
         if let Some(later) = self.oldest.get(&name) {
             let mut check = ChainCheck::after(&name, number, *tag);
             check.next(&self.linker, later.number, &later.entry, &later.tag).map_err(broken)?;
+        } else {
+            let chain = String::from_utf8_lossy(&name).trim_end_matches('/').to_owned();
+            self.heads.push(AuditHead { chain, seq: number, hash: hex(tag) });
         }
         self.oldest.insert(name, link);
         Ok(Some(created_at))

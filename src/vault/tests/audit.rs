@@ -202,6 +202,7 @@ fn every_entry_is_read_back_from_its_line() {
         AuditActor::ApiKey { id, name: "quoted \" and \\ and é".into() },
         AuditActor::LinkedAccount { id, account_id: "mark@acme.com".parse().unwrap() },
         AuditActor::Unknown,
+        AuditActor::Store,
     ];
     let origins = [
         Origin::default(),

@@ -2,6 +2,8 @@
 
 mod backup;
 mod compact;
+mod doctor;
+mod healing;
 mod passphrase;
 mod rotation;
 mod upgrade;
