@@ -1,7 +1,7 @@
 //! sled as an index over the journal: it finds records, and can be rebuilt from nothing.
 //!
-//! What stands under a key is in [`stored`](super::stored). Entries of audit chains stand in the
-//! [`trail`] beside sled's files.
+//! What stands under a key is in [`stored`](super::stored). What is [`numbered`], entries of
+//! audit chains and former versions, stands in a file beside sled's.
 //!
 //! The tree `engine` holds what the engine notes about the index itself.
 
@@ -14,9 +14,9 @@ use parking_lot::RwLock;
 use sled::IVec;
 
 use super::index_files;
+use super::numbered::{self, Additions, Numbered};
 use super::recent::Recent;
 use super::stored::{ChunkKey, HEAD, Head, INLINE, chunks, encode};
-use super::trail::{self, Additions, Trail};
 use crate::store::{Error, Record, Revision, Tree};
 
 /// Raised when the layout described above changes: another number means a rebuild.
@@ -33,7 +33,7 @@ pub(super) struct Index {
     trees: Vec<sled::Tree>,
     overflow: sled::Tree,
     engine: sled::Tree,
-    trail: Trail,
+    numbered: Numbered,
     /// Which trees may have records in chunks. Where none has, a write need not look at what it replaces.
     chunked: [AtomicBool; Tree::ALL.len()],
     /// Held for writing while a group is applied, for reading by those who read more than one key: they
@@ -76,7 +76,7 @@ impl Index {
         let trees = Tree::ALL.iter().map(|tree| db.open_tree(tree.name())).collect::<Result<_, _>>()?;
         let overflow = db.open_tree("overflow")?;
         let engine = db.open_tree("engine")?;
-        let trail = Trail::open(dir)?;
+        let numbered = Numbered::open(dir)?;
         let chunked = Tree::ALL.map(|tree| AtomicBool::new(has_prefix(&overflow, &[u8::from(tree)])));
         Ok(Index {
             dir: dir.to_owned(),
@@ -84,7 +84,7 @@ impl Index {
             trees,
             overflow,
             engine,
-            trail,
+            numbered,
             chunked,
             whole_groups: RwLock::new(()),
             recent: Recent::default(),
@@ -103,8 +103,8 @@ impl Index {
         if self.recent.covers(tree) {
             return self.get_recent(tree, key);
         }
-        if let Some(place) = trail::place(tree, key) {
-            return self.trail.get(place, key);
+        if let Some(place) = numbered::place(tree, key) {
+            return self.numbered.get(place, key);
         }
         let Some(stored) = self.tree(tree).get(key).map_err(unreadable)? else { return Ok(None) };
         if let Head::Inline(revision, value) = Head::parse(&stored)? {
@@ -134,8 +134,8 @@ impl Index {
         if let Some(revision) = self.recent.revision(tree, key) {
             return Ok(Some(revision));
         }
-        if let Some(place) = trail::place(tree, key) {
-            return self.trail.revision(place, key);
+        if let Some(place) = numbered::place(tree, key) {
+            return self.numbered.revision(place, key);
         }
         let stored = self.tree(tree).get(key).map_err(unreadable)?;
         stored.map(|stored| Head::parse(&stored).map(|head| head.revision())).transpose()
@@ -155,7 +155,7 @@ impl Index {
             _ => Bound::Included(prefix),
         };
         let _whole = self.whole_groups.read();
-        let mut entries = (tree == Tree::Audit).then(|| self.trail.walk(prefix, from));
+        let mut entries = numbered::covers(tree).then(|| self.numbered.walk(tree, prefix, from));
         let mut entry_before =
             |key: Option<&[u8]>| entries.as_mut().map_or(Ok(None), |entries| entries.next_before(key));
         for found in self.tree(tree).range::<&[u8], _>((from, Bound::Unbounded)) {
@@ -221,7 +221,7 @@ impl Index {
                 self.apply_one(*last, &mut scratch, &mut entries)?;
             }
         }
-        Ok(self.trail.append(&entries)?)
+        Ok(self.numbered.append(&entries)?)
     }
 
     /// Makes writes to different keys, in an index that nobody reads yet.
@@ -229,7 +229,7 @@ impl Index {
         let mut scratch = Vec::with_capacity(HEAD + INLINE);
         let mut entries = Additions::default();
         writes.iter().try_for_each(|write| self.apply_one(*write, &mut scratch, &mut entries))?;
-        Ok(self.trail.append(&entries)?)
+        Ok(self.numbered.append(&entries)?)
     }
 
     /// Makes a write to sled, or adds it to the entries that are written together.
@@ -239,8 +239,8 @@ impl Index {
         scratch: &mut Vec<u8>,
         entries: &mut Additions<'w>,
     ) -> sled::Result<()> {
-        if let Some(place) = trail::place(write.tree, write.key) {
-            self.trail.add(place, write, entries);
+        if let Some(place) = numbered::place(write.tree, write.key) {
+            self.numbered.add(place, write, entries);
             return Ok(());
         }
         self.replace_chunks(write)?;

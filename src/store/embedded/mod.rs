@@ -27,6 +27,7 @@ mod keeper;
 mod loader;
 mod lock;
 mod logged;
+mod numbered;
 mod open;
 mod queue;
 mod quiet;
@@ -37,7 +38,6 @@ mod snapshot;
 mod state;
 mod stats;
 mod stored;
-mod trail;
 mod tuning;
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Chains go on whatever became of the store between two appends.
 
 use super::*;
-use crate::store::chain;
 use crate::store::conformance::entries;
 
 fn add(store: &Embedded, from: usize, count: usize) {

@@ -1,4 +1,4 @@
-//! A part of the trail's file in memory, so that neighbours are read at once.
+//! A part of the file of numbered records in memory, so that neighbours are read at once.
 
 use std::fs::File;
 use std::io;
@@ -13,25 +13,30 @@ pub(super) struct Window {
     /// Where `bytes` begin in the file.
     from: u64,
     bytes: Vec<u8>,
-    /// How much is read, and on a multiple of what it begins.
+    /// How much is read at once.
     size: usize,
-    step: u64,
+    is_of_walk: bool,
 }
+
+/// The least that a walk reads, and the most.
+const LEAST: usize = 4 << 10;
+const MOST: usize = 64 << 10;
 
 impl Window {
     /// Reads `size` bytes from where it is asked.
     pub(super) fn of(size: usize) -> Window {
-        Window { from: 0, bytes: Vec::new(), size, step: 1 }
+        Window { from: 0, bytes: Vec::new(), size, is_of_walk: false }
     }
 
-    /// Reads enough for one entry, mostly.
+    /// Reads enough for one record, mostly.
     pub(super) fn of_one() -> Window {
         Window::of(512)
     }
 
-    /// Reads what lies around an entry too: a walk meets the newest first, and that is before or behind.
+    /// Reads what lies before and behind a record too, and more of that as long as it was of use: numbers
+    /// that follow each other may lie beside each other, in either order, or far apart.
     pub(super) fn for_neighbours() -> Window {
-        Window { step: 32 << 10, ..Window::of(32 << 10) }
+        Window { is_of_walk: true, ..Window::of(LEAST) }
     }
 
     /// The entry that begins at `at`.
@@ -54,7 +59,14 @@ impl Window {
     }
 
     fn read(&mut self, file: &File, at: u64, len: usize) -> io::Result<()> {
-        self.from = at - at % self.step;
+        self.from = match self.is_of_walk {
+            true => {
+                let is_near = at.abs_diff(self.from) <= 2 * self.size as u64;
+                self.size = if is_near { (self.size * 2).min(MOST) } else { LEAST };
+                at - at % self.size as u64
+            }
+            false => at,
+        };
         let mut wanted = (at - self.from).saturating_add(len as u64).max(self.size as u64);
         if wanted > self.size as u64 {
             // A length that does not hold must not make us ask for as much memory.

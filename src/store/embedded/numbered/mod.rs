@@ -1,15 +1,16 @@
-//! The entries of audit chains, one after the other in a file of the index: they are written once, read
-//! seldom, and most of what a store has. sled would take several times their size, and some microseconds
-//! for each.
+//! Records that are numbered and never written over, one after the other in a file of the index: the entries of
+//! audit chains and the former versions of values. They are most of what a store has and most of what a set
+//! writes, and are seldom read; sled would take several times their size, and some microseconds for each.
 //!
 //! ```text
-//! header   0  8  "COFFERT\n"
+//! header   0  8  "COFFERN\n"
 //!          8  8  zero
 //! entry    from a multiple of 16 on, padded with zeros to the next: see [`entry`]
 //! ```
-//! What is deleted is deleted by a further entry that says so. Nothing is written over: a place that was
-//! found goes on to hold what it held. As all of the index the file is never synced while it is in use, and
-//! believed only as it was when it was closed. In memory are four bytes for each entry: [`slots`].
+//! What is deleted is deleted by a further entry that says so, and goes with the file when the index is built
+//! anew. Nothing is written over, so a place that was found goes on to hold what it held. As all of the index
+//! the file is never synced while it is in use, and believed only as it was when it was closed. In memory are
+//! four bytes for each record: [`slots`].
 
 mod entry;
 mod slots;
@@ -24,15 +25,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
-pub(super) use slots::{Place, place};
+pub(super) use slots::{Place, covers, place};
 
 use super::index::IndexWrite;
-use crate::store::{Error, Record, Revision};
+use crate::store::{Error, Record, Revision, Tree};
 use slots::{Slot, Slots};
 use window::Window;
 
-const NAME: &str = "trail";
-const MAGIC: &[u8; 8] = b"COFFERT\n";
+const NAME: &str = "numbered";
+const MAGIC: &[u8; 8] = b"COFFERN\n";
 /// What slots count in.
 const UNIT: usize = 16;
 /// Bytes that a scan of the whole file reads at a time.
@@ -40,7 +41,7 @@ const PIECE: usize = 1 << 20;
 
 /// The open file.
 #[derive(Debug)]
-pub(super) struct Trail {
+pub(super) struct Numbered {
     file: File,
     /// Where the next entry begins.
     end: AtomicU64,
@@ -61,23 +62,23 @@ enum Change {
     Delete,
 }
 
-impl Trail {
+impl Numbered {
     /// Opens the file in `dir`, or begins one.
-    pub(super) fn open(dir: &Path) -> io::Result<Trail> {
+    pub(super) fn open(dir: &Path) -> io::Result<Numbered> {
         let path = dir.join(NAME);
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let end = file.metadata()?.len();
-        let mut trail = Trail { file, end: AtomicU64::new(end), slots: RwLock::default() };
+        let mut numbered = Numbered { file, end: AtomicU64::new(end), slots: RwLock::default() };
         if end == 0 {
             let mut header = [0; UNIT];
             header[..8].copy_from_slice(MAGIC);
-            trail.file.write_all_at(&header, 0)?;
-            trail.end = AtomicU64::new(UNIT as u64);
+            numbered.file.write_all_at(&header, 0)?;
+            numbered.end = AtomicU64::new(UNIT as u64);
         } else {
-            trail.find_all(end).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
+            numbered.find_all(end).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
         }
-        Ok(trail)
+        Ok(numbered)
     }
 
     /// Finds what an earlier process left, all of which must hold.
@@ -107,7 +108,7 @@ impl Trail {
             return;
         }
         to.entries.push((place, to.bytes.len(), change));
-        entry::encode(write.key, write.revision, write.value, &mut to.bytes);
+        entry::encode(&write, &mut to.bytes);
     }
 
     /// Writes entries, then shows them.
@@ -119,7 +120,7 @@ impl Trail {
         let from = self.end.fetch_add(len, Ordering::Relaxed);
         // The last entry's place is the one that may be beyond what a slot can say.
         if slot(from + len).is_none() {
-            return Err(io::Error::other("the index has no room for more of the audit trail"));
+            return Err(io::Error::other("the index has no room for more audit entries and former versions"));
         }
         self.file.write_all_at(&additions.bytes, from)?;
         let mut slots = self.slots.write();
@@ -132,17 +133,17 @@ impl Trail {
         Ok(())
     }
 
-    /// The entry at `place`, whose key is `key`.
+    /// The record at `place`, whose key is `key`.
     pub(super) fn get(&self, place: Place<'_>, key: &[u8]) -> Result<Option<Record>, Error> {
         let slot = self.slots.read().get(place);
         slot.map(|slot| self.read(slot, key, &mut Window::of_one())).transpose()
     }
 
-    /// The entries with `prefix` from the key `from` on, in the order of keys. None is added meanwhile.
-    pub(super) fn walk<'w>(&'w self, prefix: &'w [u8], from: Bound<&[u8]>) -> Walk<'w> {
+    /// The records of `tree` with `prefix` from the key `from` on, in the order of keys. None is added meanwhile.
+    pub(super) fn walk<'w>(&'w self, tree: Tree, prefix: &'w [u8], from: Bound<&[u8]>) -> Walk<'w> {
         let slots = self.slots.read();
-        let next = slots.first(from);
-        Walk { trail: self, prefix, slots, window: Window::for_neighbours(), next }
+        let next = slots.first(tree, from);
+        Walk { numbered: self, tree, prefix, slots, window: Window::for_neighbours(), next }
     }
 
     fn read(&self, slot: Slot, key: &[u8], window: &mut Window) -> Result<Record, Error> {
@@ -163,7 +164,8 @@ impl Trail {
 
 /// A walk over entries in the order of keys.
 pub(super) struct Walk<'w> {
-    trail: &'w Trail,
+    numbered: &'w Numbered,
+    tree: Tree,
     prefix: &'w [u8],
     slots: RwLockReadGuard<'w, Slots>,
     window: Window,
@@ -177,8 +179,8 @@ impl Walk<'_> {
             next.0.starts_with(self.prefix) && key.is_none_or(|key| next.0.as_slice() < key)
         };
         let Some((key, slot)) = self.next.take_if(is_wanted) else { return Ok(None) };
-        let record = self.trail.read(slot, &key, &mut self.window)?;
-        self.next = self.slots.first(Bound::Excluded(&key));
+        let record = self.numbered.read(slot, &key, &mut self.window)?;
+        self.next = self.slots.first(self.tree, Bound::Excluded(&key));
         Ok(Some(record))
     }
 }
@@ -190,26 +192,26 @@ fn slot(at: u64) -> Option<Slot> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Tree, chain};
+    use crate::store::chain;
 
-    fn write(trail: &Trail, writes: &[(u64, Option<&[u8]>)]) {
+    fn write(numbered: &Numbered, writes: &[(u64, Option<&[u8]>)]) {
         let keys: Vec<_> = writes.iter().map(|(number, _)| chain::key(b"c/", *number)).collect();
         let mut additions = Additions::default();
         for (key, (number, value)) in keys.iter().zip(writes) {
             let write = IndexWrite { tree: Tree::Audit, key, value: *value, revision: Revision(*number) };
-            trail.add(place(Tree::Audit, key).unwrap(), write, &mut additions);
+            numbered.add(place(Tree::Audit, key).unwrap(), write, &mut additions);
         }
-        trail.append(&additions).unwrap();
+        numbered.append(&additions).unwrap();
     }
 
-    fn all(trail: &Trail) -> Result<Vec<(u64, Vec<u8>)>, Error> {
-        let mut walk = trail.walk(b"", Bound::Unbounded);
+    fn all(numbered: &Numbered) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+        let mut walk = numbered.walk(Tree::Audit, b"", Bound::Unbounded);
         let mut all = Vec::new();
         while let Some(record) = walk.next_before(None)? {
             let number = chain::number(&record.key)?;
             assert_eq!(record.revision, Revision(number));
             assert_eq!(
-                trail.get(place(Tree::Audit, &record.key).unwrap(), &record.key)?,
+                numbered.get(place(Tree::Audit, &record.key).unwrap(), &record.key)?,
                 Some(record.clone())
             );
             all.push((number, record.value));
@@ -221,28 +223,28 @@ mod tests {
     fn what_was_written_is_found_by_whoever_opens_it() {
         let dir = tempfile::tempdir().unwrap();
         let large = vec![7; 3 << 20];
-        let trail = Trail::open(dir.path()).unwrap();
-        write(&trail, &[(5, Some(b"five")), (4, Some(&large)), (9, Some(b"before"))]);
-        write(&trail, &[(9, Some(b"nine")), (6, Some(b"")), (2, None)]);
-        write(&trail, &[(5, None)]);
+        let numbered = Numbered::open(dir.path()).unwrap();
+        write(&numbered, &[(5, Some(b"five")), (4, Some(&large)), (9, Some(b"before"))]);
+        write(&numbered, &[(9, Some(b"nine")), (6, Some(b"")), (2, None)]);
+        write(&numbered, &[(5, None)]);
         let expected = [(9, b"nine".to_vec()), (6, Vec::new()), (4, large)];
-        assert_eq!(all(&trail).unwrap(), expected);
-        let end = trail.end.load(Ordering::Relaxed);
-        drop(trail);
-        let trail = Trail::open(dir.path()).unwrap();
-        assert_eq!(all(&trail).unwrap(), expected);
-        assert_eq!(trail.end.load(Ordering::Relaxed), end);
-        write(&trail, &[(10, Some(b"ten"))]);
-        assert_eq!(all(&trail).unwrap().len(), 4);
-        assert_eq!(all(&Trail::open(dir.path()).unwrap()).unwrap().len(), 4);
+        assert_eq!(all(&numbered).unwrap(), expected);
+        let end = numbered.end.load(Ordering::Relaxed);
+        drop(numbered);
+        let numbered = Numbered::open(dir.path()).unwrap();
+        assert_eq!(all(&numbered).unwrap(), expected);
+        assert_eq!(numbered.end.load(Ordering::Relaxed), end);
+        write(&numbered, &[(10, Some(b"ten"))]);
+        assert_eq!(all(&numbered).unwrap().len(), 4);
+        assert_eq!(all(&Numbered::open(dir.path()).unwrap()).unwrap().len(), 4);
     }
 
     #[test]
     fn damage_is_met_by_who_opens_it_and_by_who_has_it_open() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(NAME);
-        let trail = Trail::open(dir.path()).unwrap();
-        write(&trail, &[(1, Some(b"one")), (2, Some(&[2; 40]))]);
+        let numbered = Numbered::open(dir.path()).unwrap();
+        write(&numbered, &[(1, Some(b"one")), (2, Some(&[2; 40]))]);
         let whole = std::fs::read(&path).unwrap();
         let mut padding = 0;
         for at in UNIT..whole.len() {
@@ -250,7 +252,7 @@ mod tests {
             spoilt[at] ^= 0x80;
             // In place: it is open.
             OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&spoilt, 0).unwrap();
-            match all(&trail) {
+            match all(&numbered) {
                 Err(Error::Damaged(why)) => assert!(why.starts_with("index: "), "{why}"),
                 other => {
                     assert_eq!(other.unwrap().len(), 2, "byte {at}");
@@ -258,12 +260,12 @@ mod tests {
                     continue;
                 }
             }
-            assert!(Trail::open(dir.path()).is_err(), "byte {at}");
+            assert!(Numbered::open(dir.path()).is_err(), "byte {at}");
         }
         assert!(padding < 2 * UNIT, "{padding} bytes may change");
         for len in (1..whole.len()).filter(|len| len % UNIT != 0) {
             std::fs::write(&path, &whole[..len]).unwrap();
-            assert!(Trail::open(dir.path()).is_err(), "cut to {len}");
+            assert!(Numbered::open(dir.path()).is_err(), "cut to {len}");
         }
     }
 }
