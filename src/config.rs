@@ -7,6 +7,7 @@ mod address;
 mod duration;
 mod error;
 mod read;
+mod settings;
 mod source;
 
 use std::ffi::OsString;
@@ -253,6 +254,21 @@ impl Config {
         env: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         read::config(Sources::gather(file, Path::new(DEFAULT_FILE), overrides, env)?)
+    }
+
+    /// The same without the passphrase, which may be nowhere any more: a server that runs has no use for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn load_without_passphrase(
+        file: Option<&Path>,
+        overrides: Overrides,
+        env: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut sources = Sources::gather(file, Path::new(DEFAULT_FILE), overrides, env)?;
+        sources.forget(&["encryption.passphrase", "encryption.passphrase_file"]);
+        read::config(sources)
     }
 
     /// Where the store is, also of a configuration that has mistakes elsewhere.

@@ -131,6 +131,10 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
     };
     let hardened = harden();
+    let passed = match &command {
+        StoreCommand::Serve(_) => serve::passed()?,
+        _ => Vec::new(),
+    };
     let listen = match &command {
         StoreCommand::Serve(serve) => serve.listen.clone().or(listen),
         _ => None,
@@ -142,10 +146,10 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
         _ => LogLevel::Warn,
     };
     // Dropped at the end of this function, so what was logged stands before the error that ends the command.
-    let _log = telemetry::init(start.config.log.format, level)
+    let log = telemetry::init(start.config.log.format, level)
         .map_err(|error| Failure::Failed(error.to_string()))?;
     match command {
-        StoreCommand::Serve(_) => serve::run(start, &hardened),
+        StoreCommand::Serve(_) => serve::run(start, &hardened, passed, &log),
         StoreCommand::Init(arguments) => init::run(&start, &arguments),
         StoreCommand::Keys(keys) => operator::run(&start, keys.asked()),
         StoreCommand::Orgs(orgs) => operator::run(&start, orgs.asked()),

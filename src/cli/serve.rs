@@ -1,12 +1,18 @@
 //! `coffer serve`: the server, from the first line of its configuration to the last flush.
 
+mod manager;
+mod passed;
+mod reload;
+
 use std::io;
-use std::net::{TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
@@ -16,9 +22,16 @@ use crate::cli::{init, output};
 use crate::config::ListenAddress;
 use crate::control::Listener;
 use crate::crypto;
-use crate::http::{self, Lifetimes, Metrics, RequestRate, Settings, Tls};
+use crate::http::{self, Lifetimes, Metrics, RequestRate, Server, Settings, Tls};
 use crate::store::embedded::{Embedded, OpenError};
-use crate::vault::{self, Contents, Opened, OpeningError};
+use crate::telemetry::{self, LogGuard};
+use crate::vault::{self, Contents, Opened, OpeningError, Vault};
+use manager::ServiceManager;
+pub(super) use passed::take as passed;
+use reload::Reload;
+
+/// How often it is looked whether the server answers, where the service manager does not ask for more.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Arguments of `serve`.
 #[derive(Args)]
@@ -28,10 +41,16 @@ pub(super) struct Arguments {
     pub(super) listen: Option<ListenAddress>,
 }
 
-pub(super) fn run(start: Start, hardened: &Hardened) -> Result<(), Failure> {
+/// Serves on the sockets that were passed, or else where the configuration says.
+pub(super) fn run(
+    start: Start,
+    hardened: &Hardened,
+    passed: Vec<TcpListener>,
+    log: &LogGuard,
+) -> Result<(), Failure> {
     // Certificate and listener first: where they cannot be had or the port is taken, no store is made or opened.
     let tls = load_tls(&start)?;
-    let listener = bind(&start)?;
+    let listeners = listen(&start, passed)?;
     hardened.report();
     if start.config.has_sample_passphrase() {
         tracing::warn!("the passphrase is the sample, which everyone knows: choose your own for a new store");
@@ -39,7 +58,7 @@ pub(super) fn run(start: Start, hardened: &Hardened) -> Result<(), Failure> {
     if let Some(tls) = &tls {
         warn_of_exposed_key(tls);
     }
-    http::block_on(serve(start, hardened, listener, tls))
+    http::block_on(serve(start, hardened, listeners, tls, log))
 }
 
 fn load_tls(start: &Start) -> Result<Option<Tls>, Failure> {
@@ -51,6 +70,26 @@ fn warn_of_exposed_key(tls: &Tls) {
     if let Some(key) = tls.exposed_key() {
         tracing::warn!(key = %key.display(), "the private key is open to every user of this machine");
     }
+}
+
+/// Each socket with its address.
+type Listening = Vec<(TcpListener, SocketAddr)>;
+
+fn listen(start: &Start, passed: Vec<TcpListener>) -> Result<Listening, Failure> {
+    let is_passed = !passed.is_empty();
+    let sockets = if is_passed { passed } else { vec![bind(start)?] };
+    let address = |socket: TcpListener| socket.local_addr().map(|address| (socket, address));
+    let listening: Listening = sockets
+        .into_iter()
+        .map(address)
+        .collect::<Result<_, _>>()
+        .map_err(Failure::io("learn the address listened on"))?;
+    if is_passed {
+        let addresses: Vec<_> = listening.iter().map(|(_, address)| *address).collect();
+        start.config.check_listening(&addresses)?;
+        tracing::info!("the service manager listens, and passed its sockets: `server.listen` is not used");
+    }
+    Ok(listening)
 }
 
 fn bind(start: &Start) -> Result<TcpListener, Failure> {
@@ -73,19 +112,29 @@ fn bind(start: &Start) -> Result<TcpListener, Failure> {
 async fn serve(
     mut start: Start,
     hardened: &Hardened,
-    listener: TcpListener,
+    listening: Listening,
     tls: Option<Tls>,
+    log: &LogGuard,
 ) -> Result<(), Failure> {
     // From the first moment on: by itself, this signal would end the process.
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("listen to SIGHUP"))?;
-    let address = listener.local_addr().map_err(Failure::io("learn the address listened on"))?;
-    if start.config.is_plaintext_beyond(&address) {
+    let manager = ServiceManager::of_environment();
+    if listening.iter().any(|(_, address)| start.config.is_plaintext_beyond(address)) {
         tracing::warn!("plain HTTP beyond this machine: whoever is on the way reads keys and values");
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let url = format!("{scheme}://{address}");
+    let urls: Vec<_> = listening.iter().map(|(_, address)| format!("{scheme}://{address}")).collect();
+    let url = urls.first().cloned().unwrap_or_default();
+    manager.status("opening the store");
     let opened = match vault::contents(start.dir())? {
         Contents::Store => start.open().await?,
+        Contents::Nothing if telemetry::is_journal(&io::stdout()) => {
+            return Err(Failure::Failed(format!(
+                "there is no store in {}, and the keys of a new one are shown once, which must not be in the journal: \
+                 make it with `coffer init`",
+                start.dir().display()
+            )));
+        }
         Contents::Nothing => {
             let (opened, made) = init::create_default(&start).await?;
             made.say()?;
@@ -130,19 +179,37 @@ async fn serve(
         store: Some(engine.clone()),
         console: Lifetimes { idle: start.config.console.idle, lifetime: start.config.console.lifetime },
     };
+    let listeners = listening.into_iter().map(|(socket, address)| {
+        tracing::info!(address = %address, "listening");
+        socket
+    });
+    let metrics = metrics(&engine);
     let mut server =
-        http::serve(vec![listener], vault, metrics(&engine), settings).map_err(Failure::io("serve"))?;
-    output::say(&format!("listening on {url}"))?;
-    tracing::info!(address = %address, "listening");
+        http::serve(listeners.collect(), vault.clone(), metrics, settings).map_err(Failure::io("serve"))?;
+    for url in &urls {
+        output::say(&format!("listening on {url}"))?;
+    }
+    let mut reload = Reload::new(&start, log, vault.clone(), tls);
+    let mut health = Health { vault, serving: format!("serving {}", urls.join(" ")), is_well: true };
+    manager.is_ready(&health.serving);
+    let period = manager.watchdog().map_or(LOOK, |within| LOOK.min(within / 3));
+    let mut looks = tokio::time::interval(period);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
     let failed = loop {
         tokio::select! {
             _ = terminate.recv() => break None,
             _ = interrupt.recv() => break None,
-            _ = hangup.recv() => reload(tls.as_ref()),
+            _ = hangup.recv() => {
+                manager.is_reloading();
+                reload.run(&server);
+                manager.is_ready(&health.serving);
+            }
+            _ = looks.tick() => health.tell(&manager, &server).await,
             error = server.failed() => break Some(error),
         }
     };
+    manager.is_stopping();
     tracing::info!("stopping");
     if failed.is_none() {
         tokio::join!(server.stop(), control.stop());
@@ -153,17 +220,32 @@ async fn serve(
     failed.map_or(Ok(()), |error| Err(Failure::io("go on serving")(error)))
 }
 
-/// Has the certificate and the key read anew. A pair that cannot be used is no reason to stop serving.
-fn reload(tls: Option<&Tls>) {
-    let Some(tls) = tls else {
-        return tracing::info!("SIGHUP: without TLS there is nothing to read anew");
-    };
-    match tls.reload() {
-        Ok(()) => {
-            tracing::info!("the certificate and its key are read anew");
-            warn_of_exposed_key(tls);
+/// Whether the server answers, and what was told of that last.
+struct Health {
+    vault: Vault,
+    serving: String,
+    is_well: bool,
+}
+
+impl Health {
+    /// Tells the service manager that the server is alive, where it is: each thread that answers requests gets on, and
+    /// the store can be read. A store that takes no writes is alive, as its reads go on.
+    async fn tell(&mut self, manager: &ServiceManager, server: &Server) {
+        let trouble = if !server.gets_on() {
+            Some("a thread that answers requests hangs".to_owned())
+        } else {
+            self.vault.check_readable().await.err().map(|error| format!("the store cannot be read: {error}"))
+        };
+        match &trouble {
+            Some(trouble) => tracing::error!("the server does not answer: {trouble}"),
+            None => manager.is_alive(),
         }
-        Err(error) => tracing::warn!(%error, "the new certificate cannot be used; the former one stays"),
+        let is_well = trouble.is_none() && self.vault.is_writable();
+        if is_well != self.is_well {
+            let but = if is_well { "" } else { ", but not as it should: see /readyz and the log" };
+            manager.status(&format!("{}{but}", self.serving));
+        }
+        self.is_well = is_well;
     }
 }
 

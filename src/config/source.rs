@@ -73,6 +73,13 @@ impl Sources {
         self.layers.iter_mut().find_map(|layer| layer.remove(key))
     }
 
+    /// Takes what any layer says of `keys`.
+    pub(super) fn forget(&mut self, keys: &[&str]) {
+        for layer in &mut self.layers {
+            layer.retain(|key, _| !keys.contains(key));
+        }
+    }
+
     /// Takes what the strongest layer says of either key.
     pub(super) fn take_either(&mut self, one: &str, other: &str) -> (Option<Found>, Option<Found>) {
         let either = |layer: &&mut Layer| layer.contains_key(one) || layer.contains_key(other);
@@ -91,10 +98,20 @@ fn flag_layer(overrides: Overrides) -> Layer {
     listen.into_iter().chain(data).collect()
 }
 
+/// Where systemd puts the credentials of a service.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// The one of them that is the passphrase.
+const CREDENTIAL: &str = "coffer.passphrase";
+
 /// Variables with two underscores are settings; `COFFER_URL` and its like belong to client commands.
 fn env_layer(env: impl Iterator<Item = (OsString, OsString)>) -> Result<Layer, ConfigError> {
     let mut layer = Layer::new();
+    let mut credential = None;
     for (name, value) in env {
+        if name == CREDENTIALS {
+            credential = Some(Path::new(&value).join(CREDENTIAL)).filter(|path| path.exists());
+        }
         let Some(setting) = setting_of(&name) else { continue };
         let name = printable(&name.to_string_lossy());
         let origin = Origin::Variable(name);
@@ -103,6 +120,14 @@ fn env_layer(env: impl Iterator<Item = (OsString, OsString)>) -> Result<Layer, C
             return Err(ConfigError::UnknownKey { origin, key });
         };
         layer.insert(key, Found { origin, raw: value.into() });
+    }
+    let is_given = |key| layer.contains_key(key);
+    if let Some(path) = credential
+        && !is_given("encryption.passphrase")
+        && !is_given("encryption.passphrase_file")
+    {
+        let origin = Origin::Variable(CREDENTIALS.to_owned());
+        layer.insert("encryption.passphrase_file", Found { origin, raw: path.into_os_string().into() });
     }
     Ok(layer)
 }

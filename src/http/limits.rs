@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -16,6 +17,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
+use parking_lot::RwLock;
 
 use crate::http::client_address::client_address;
 use crate::http::error::ApiError;
@@ -33,7 +35,7 @@ const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// How often each address, and each credential, may ask.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestRate {
     per_second: NonZeroU32,
     burst: NonZeroU32,
@@ -55,7 +57,7 @@ type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateI
 
 /// The limits of a server.
 pub(super) struct Limits {
-    requests: Option<RequestLimits>,
+    requests: RwLock<Option<Arc<RequestLimits>>>,
     wrong_credentials: Limiter<IpAddr>,
 }
 
@@ -69,7 +71,20 @@ struct RequestLimits {
 impl Limits {
     pub(super) fn new(rate: Option<RequestRate>) -> Limits {
         let wrong = Quota::per_second(WRONG_CREDENTIALS_PER_SECOND).allow_burst(WRONG_CREDENTIALS);
-        Limits { requests: rate.map(RequestLimits::new), wrong_credentials: limiter(wrong) }
+        let requests = RwLock::new(rate.map(RequestLimits::new).map(Arc::new));
+        Limits { requests, wrong_credentials: limiter(wrong) }
+    }
+
+    /// Has requests counted by another rate. Where it is the same, what was counted goes on to count.
+    pub(super) fn set_rate(&self, rate: Option<RequestRate>) {
+        let mut requests = self.requests.write();
+        if requests.as_ref().map(|requests| requests.rate) != rate {
+            *requests = rate.map(RequestLimits::new).map(Arc::new);
+        }
+    }
+
+    fn requests(&self) -> Option<Arc<RequestLimits>> {
+        self.requests.read().clone()
     }
 
     /// Forgets whoever has not asked for so long that nothing is held against them.
@@ -79,7 +94,7 @@ impl Limits {
             limiter.shrink_to_fit();
         }
         forget(&self.wrong_credentials);
-        if let Some(requests) = &self.requests {
+        if let Some(requests) = self.requests() {
             forget(&requests.addresses);
             forget(&requests.credentials);
         }
@@ -144,7 +159,7 @@ struct Standing {
 /// whoever watches a server must not be refused when it is busy.
 pub(super) fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
     let Some(limits) = request.app_data::<Data<Limits>>() else { return Ok(()) };
-    let Some(requests) = &limits.requests else { return Ok(()) };
+    let Some(requests) = limits.requests() else { return Ok(()) };
     if matches!(request.path(), "/healthz" | "/readyz" | "/metrics") {
         return Ok(());
     }
@@ -167,7 +182,7 @@ pub(super) fn settle<T>(
     let Some(limits) = request.app_data::<Data<Limits>>() else { return checked };
     match checked {
         Ok(caller) => {
-            if let (Some(requests), Some(id)) = (&limits.requests, id(&caller)) {
+            if let (Some(requests), Some(id)) = (limits.requests(), id(&caller)) {
                 requests
                     .count(request, &requests.credentials, &id)
                     .inspect_err(|_| note(request, Refusal::Credential))?;
@@ -290,7 +305,7 @@ mod tests {
             let _ = admit(&request(&limits, &format!("192.0.2.{host}")));
             let _ = settled(&limits, "192.0.2.1", &format!("{host}"), Ok(()));
         }
-        let requests = limits.requests.as_ref().unwrap();
+        let requests = limits.requests().unwrap();
         assert_eq!((requests.addresses.len(), requests.credentials.len()), (256, 256));
         std::thread::sleep(Duration::from_millis(10));
         limits.forget_idle();

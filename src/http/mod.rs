@@ -22,6 +22,7 @@ mod limits;
 mod linked_accounts;
 mod metrics;
 mod origin;
+mod pulse;
 mod query;
 mod quiet;
 mod routes;

@@ -21,6 +21,7 @@ use crate::http::cors::Cors;
 use crate::http::envelope::envelope;
 use crate::http::limits::{Limits, RequestRate};
 use crate::http::metrics::Metrics;
+use crate::http::pulse::Pulses;
 use crate::http::quiet::Connection;
 use crate::http::routes::configure;
 use crate::http::tls::Tls;
@@ -41,6 +42,8 @@ const MAX_HANDSHAKES: usize = 25_600;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a connection may go without a request under way, whatever its client sends or does not take.
 const QUIET_TIME_LIMIT: Duration = KEEP_ALIVE.saturating_add(HEAD_TIME_LIMIT);
+/// A thread that has not got on for so long hangs.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long requests in flight may take to finish once the server stops.
 const STOP_TIME_LIMIT: Duration = Duration::from_secs(30);
 
@@ -74,6 +77,8 @@ pub struct Settings {
 pub struct Server {
     handle: ServerHandle,
     traffic: Data<Traffic>,
+    limits: Data<Limits>,
+    pulses: Pulses,
     running: tokio::task::JoinHandle<io::Result<()>>,
     upkeep: Upkeep,
 }
@@ -99,13 +104,17 @@ pub fn serve(
     let store = settings.store.map(Data::from);
     let cors = Cors::new(&settings.allowed_origins).map(Data::new);
     let shared = traffic.clone();
+    let counted = limits.clone();
+    let pulses = Pulses::default();
+    let beating = pulses.clone();
     let mut server = HttpServer::new(move || {
+        beating.begin();
         let app = App::new()
             .app_data(vault.clone())
             .app_data(metrics.clone())
             .app_data(shared.clone())
             .app_data(trusted.clone())
-            .app_data(limits.clone())
+            .app_data(counted.clone())
             .app_data(signed_in.clone())
             .wrap(from_fn(envelope))
             .configure(configure);
@@ -139,7 +148,7 @@ pub fn serve(
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Server { handle, traffic, running: tokio::task::spawn_local(server), upkeep })
+    Ok(Server { handle, traffic, limits, pulses, running: tokio::task::spawn_local(server), upkeep })
 }
 
 /// What a connection runs over, with or without TLS.
@@ -149,6 +158,17 @@ fn socket(io: &dyn Any) -> Option<&TcpStream> {
 }
 
 impl Server {
+    /// Whether each thread that answers requests gets on.
+    #[must_use]
+    pub fn gets_on(&self) -> bool {
+        self.pulses.longest_pause().is_some_and(|pause| pause < LONGEST_PAUSE)
+    }
+
+    /// Has requests limited by another rate from now on.
+    pub fn set_request_rate(&self, rate: Option<RequestRate>) {
+        self.limits.set_rate(rate);
+    }
+
     /// Waits until the server ends though nobody stopped it, and says why. Without this the process would
     /// go on and answer nobody.
     pub async fn failed(&mut self) -> io::Error {

@@ -31,12 +31,17 @@ pub struct TlsError {
     what: String,
 }
 
-/// A certificate and its key, as they are in two files.
+/// A certificate and its key, as they are in two files. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Tls {
+    files: Arc<RwLock<Files>>,
+    shown: Arc<Shown>,
+}
+
+#[derive(Debug, Clone)]
+struct Files {
     certificate: PathBuf,
     key: PathBuf,
-    shown: Arc<Shown>,
 }
 
 impl Tls {
@@ -46,24 +51,31 @@ impl Tls {
     /// Where a file cannot be read, has not what it is for, or does not fit the other.
     pub fn load(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
         let shown = Arc::new(Shown(RwLock::new(read_pair(certificate, key)?)));
-        Ok(Tls { certificate: certificate.to_owned(), key: key.to_owned(), shown })
+        let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
+        Ok(Tls { files: Arc::new(RwLock::new(files)), shown })
     }
 
-    /// Reads both files anew; new connections are shown what is in them now.
+    /// Reads both files anew, or these instead: certificate and key. New connections are shown what is in them now.
     ///
     /// # Errors
     /// As [`Tls::load`]; what was shown before still is.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        let pair = read_pair(&self.certificate, &self.key)?;
+    pub fn reload(&self, instead: Option<(&Path, &Path)>) -> Result<(), TlsError> {
+        let files = match instead {
+            Some((certificate, key)) => Files { certificate: certificate.to_owned(), key: key.to_owned() },
+            None => self.files.read().clone(),
+        };
+        let pair = read_pair(&files.certificate, &files.key)?;
         *self.shown.0.write() = pair;
+        *self.files.write() = files;
         Ok(())
     }
 
     /// The key's file, where others than its owner and its group may read or change it.
     #[must_use]
-    pub fn exposed_key(&self) -> Option<&Path> {
-        let mode = std::fs::metadata(&self.key).map_or(0, |metadata| metadata.mode());
-        (mode & OPEN_TO_OTHERS != 0).then_some(&self.key)
+    pub fn exposed_key(&self) -> Option<PathBuf> {
+        let key = self.files.read().key.clone();
+        let mode = std::fs::metadata(&key).map_or(0, |metadata| metadata.mode());
+        (mode & OPEN_TO_OTHERS != 0).then_some(key)
     }
 
     /// TLS 1.2 and 1.3, which are what the library has, with its own choice of ciphers.
@@ -197,10 +209,10 @@ mod tests {
         let first = tls.shown.0.read().cert.clone();
         let (certificate, key) = pair();
         place.write("cert.pem", &certificate);
-        assert!(tls.reload().unwrap_err().to_string().contains("is not the key of the certificate in "));
+        assert!(tls.reload(None).unwrap_err().to_string().contains("is not the key of the certificate in "));
         assert_eq!(tls.shown.0.read().cert, first);
         place.write("key.pem", &key);
-        tls.reload().unwrap();
+        tls.reload(None).unwrap();
         assert_ne!(tls.shown.0.read().cert, first);
     }
 

@@ -175,7 +175,7 @@ impl Vault {
     }
 
     fn keep_versions(&self) -> u64 {
-        self.0.policy.keep_versions.max(1).into()
+        self.policy().keep_versions.max(1).into()
     }
 
     /// Adds to `batch` that `old` becomes a former version, and that those go for which there is no room.

@@ -48,7 +48,7 @@ use tokio::sync::{Mutex, RwLock};
 pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
 pub use accounts::{AccountChange, ChangedAccount, NamedAccount};
-pub use api_keys::{ApiKeyHandle, ApiKeySecret, ListedApiKey, NewApiKey};
+pub use api_keys::{ApiKeyHandle, ApiKeySecret, KeyField, ListedApiKey, NewApiKey};
 pub use audit::{
     AUDIT_LINES, AuditFilter, AuditHead, AuditLinker, AuditOutline, AuditRecord, ExportCheck, ExportFault,
     ShownCredential, VerifiedChain, VerifiedPart,
@@ -130,7 +130,7 @@ struct Inner {
     audit: Arc<AuditLinker>,
     refusals: Refusals,
     ids: IdGenerator,
-    policy: Policy,
+    policy: parking_lot::RwLock<Policy>,
     /// Held shared by whoever sets a value, exclusively by whoever changes a definition with all its values:
     /// requirements alone would keep the store correct, but a busy definition could then never be changed.
     definition_gates: [RwLock<()>; GATES],
@@ -162,7 +162,7 @@ impl Vault {
             audit,
             refusals: Refusals::default(),
             ids: IdGenerator::default(),
-            policy,
+            policy: parking_lot::RwLock::new(policy),
             definition_gates: std::array::from_fn(|_| RwLock::new(())),
             rotations: Rotations::default(),
             passphrase_gate: Mutex::new(()),
@@ -177,6 +177,23 @@ impl Vault {
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.0.engine.is_writable()
+    }
+
+    /// Whether the store can be read: one record of it is.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn check_readable(&self) -> Result<(), Error> {
+        self.last_backup().await.map(drop)
+    }
+
+    /// Has other rules hold from now on.
+    pub fn set_policy(&self, policy: Policy) {
+        *self.0.policy.write() = policy;
+    }
+
+    fn policy(&self) -> Policy {
+        *self.0.policy.read()
     }
 
     async fn get<T: Stored>(&self, tree: Tree, key: &[u8]) -> Result<Option<Seen<T>>, Error> {

@@ -253,8 +253,8 @@ impl Vault {
         let now = Timestamp::from_seconds(now.seconds());
         Session {
             issued_at: now,
-            expires_at: now.after(self.0.policy.session_lifetime),
-            refresh_expires_at: now.after(self.0.policy.refresh_lifetime),
+            expires_at: now.after(self.policy().session_lifetime),
+            refresh_expires_at: now.after(self.policy().refresh_lifetime),
             ..session
         }
     }

@@ -60,7 +60,7 @@ impl Vault {
     }
 
     pub(super) fn check_text(&self, definition: &Definition, text: &Plaintext) -> Result<(), Error> {
-        let max = self.0.policy.max_value_bytes;
+        let max = self.policy().max_value_bytes;
         if text.len() > max {
             return Err(Error::TooLarge(format!("value must be at most {max} bytes")));
         }
@@ -172,7 +172,7 @@ impl Vault {
         if let Some(found) = self.0.engine.get(Tree::Accounts, &account_key).await? {
             return Ok(batch.require_version(Tree::Accounts, account_key, found.revision));
         }
-        if self.0.policy.strict_accounts {
+        if self.policy().strict_accounts {
             return Err(no_such_account(account, environment));
         }
         check_account_id(org, account)?;

@@ -41,7 +41,7 @@ impl Bench {
     /// The same store under another policy.
     async fn under(self, policy: Policy) -> Bench {
         let Ok(inner) = Arc::try_unwrap(self.vault.0) else { panic!("somebody has the vault") };
-        Bench { vault: Vault(Arc::new(Inner { policy, ..inner })), ..self }
+        Bench { vault: Vault(Arc::new(Inner { policy: parking_lot::RwLock::new(policy), ..inner })), ..self }
     }
 
     /// A caller that may do everything, everywhere.

@@ -32,5 +32,6 @@ mod secrets;
 mod service;
 mod sessions;
 mod support;
+mod systemd;
 mod timing;
 mod tls;

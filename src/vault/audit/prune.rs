@@ -36,7 +36,7 @@ impl Vault {
     /// # Errors
     /// Only the store's. A chain that does not verify is left as it is, and said so in the log.
     pub async fn prune_audit(&self) -> Result<u64, Error> {
-        let Some(before) = Timestamp::now().before(self.0.policy.audit_lifetime) else { return Ok(0) };
+        let Some(before) = Timestamp::now().before(self.policy().audit_lifetime) else { return Ok(0) };
         let mut pruned = self.prune_chain(None, &[], before).await?;
         for org in self.orgs().await? {
             pruned += self.prune_chain(Some(org.id), &[org], before).await?;
