@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::logged;
 use crate::support::{Server, Store, interpose};
 
 /// A manager that listens.
@@ -107,7 +108,7 @@ fn a_manager_that_is_gone_holds_up_nobody() {
         command.env("NOTIFY_SOCKET", name).env("WATCHDOG_USEC", "300000");
         let server = Server::spawn(&store, command);
         server.test().get("/env/definitions").send().ok();
-        assert!(server.stderr().contains("the service manager"), "{}", server.stderr());
+        logged(&server, "the service manager");
         server.stop();
     }
 }
