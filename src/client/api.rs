@@ -254,7 +254,9 @@ fn server_url(text: &str) -> Result<String, ClientError> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("has a `?` or a `#` in it"));
     }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    let url = url.as_str().trim_end_matches('/');
+    // Where the API begins is what many have at hand.
+    Ok(url.strip_suffix(BASE).unwrap_or(url).to_owned())
 }
 
 #[cfg(test)]
@@ -266,6 +268,7 @@ mod tests {
         let url = |text| server_url(text).map_err(|error| error.to_string());
         assert_eq!(url("HTTP://Example.com:80/"), Ok("http://example.com".into()));
         assert_eq!(url("https://h:8443/coffer/"), Ok("https://h:8443/coffer".into()));
+        assert_eq!(url("https://h/coffer/api/v2/public/"), Ok("https://h/coffer".into()));
         for wrong in ["", "localhost:8080", "ftp://h", "https://u:secret@h", "http://h?a=secret", "http://"] {
             let refused = url(wrong).unwrap_err();
             assert!(refused.starts_with("--url (or COFFER_URL)") && !refused.contains("secret"), "{refused}");

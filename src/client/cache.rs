@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::client::{Api, Context};
@@ -14,6 +14,9 @@ use crate::crypto::{CacheKey, Plaintext};
 
 /// More than what is ever kept.
 const MAX_BYTES: u64 = 256 << 20;
+/// What nobody has renewed for this long, though it may be used for less, is deleted: those of keys and tokens that
+/// are gone would stay for ever.
+const FORGOTTEN: Duration = Duration::from_hours(30 * 24);
 /// How far ahead of ours the clock may have been that stamped a cache.
 const SKEW: Duration = Duration::from_mins(5);
 
@@ -83,6 +86,26 @@ impl Cache {
             let _ = std::fs::remove_file(&fresh);
         }
         written
+    }
+
+    /// Deletes caches, of whatever credential, that are too old for `limit` and for most others.
+    pub fn forget_others(&self, limit: Duration) {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let is_ours = path.extension().is_some_and(|kind| kind == "cache" || kind == "new");
+            let renewed = path.symlink_metadata().and_then(|about| about.modified());
+            let old = renewed.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+            if is_ours && old.is_some_and(|old| old > limit.max(FORGOTTEN)) {
+                // Next time, where it cannot be now.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+
+    /// Where caches are.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// What was kept, and how old it is.

@@ -11,7 +11,7 @@ use crate::client::ClientError;
 use crate::client::credential::SECRET_VARIABLES;
 
 /// Variables that decide what a program runs or loads: whoever may set a value could run code with them.
-const DANGEROUS: [&str; 13] = [
+const DANGEROUS: [&str; 25] = [
     "PATH",
     "HOME",
     "SHELL",
@@ -19,15 +19,28 @@ const DANGEROUS: [&str; 13] = [
     "IFS",
     "ENV",
     "BASH_ENV",
+    "SHELLOPTS",
+    "PS4",
     "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
     "PERL5OPT",
+    "PERL5LIB",
+    "PERL5DB",
     "NODE_OPTIONS",
+    "NODE_PATH",
     "RUBYOPT",
+    "RUBYLIB",
     "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
     "GIT_SSH_COMMAND",
+    "GIT_SSH",
+    "GCONV_PATH",
 ];
-/// The same by how a name begins: the dynamic loader's.
-const DANGEROUS_PREFIXES: [&str; 2] = ["LD_", "DYLD_"];
+/// The same by how a name begins: the dynamic loader's; and ours, by which a program that runs coffer itself would
+/// show its key to another server.
+const DANGEROUS_PREFIXES: [&str; 3] = ["LD_", "DYLD_", "COFFER_"];
 
 /// What is left of the inherited variables in a pristine environment, and names that begin so.
 const PRISTINE: [&str; 8] = ["PATH", "HOME", "USER", "SHELL", "TERM", "LANG", "TZ", "TMPDIR"];
@@ -163,7 +176,16 @@ mod tests {
 
     #[test]
     fn what_decides_what_is_loaded_is_dangerous() {
-        for name in ["PATH", "LD_PRELOAD", "LD_", "DYLD_INSERT_LIBRARIES", "BASH_ENV", "NODE_OPTIONS"] {
+        for name in [
+            "PATH",
+            "LD_PRELOAD",
+            "LD_",
+            "DYLD_INSERT_LIBRARIES",
+            "BASH_ENV",
+            "NODE_OPTIONS",
+            "PERL5LIB",
+            "COFFER_URL",
+        ] {
             assert!(is_dangerous(name), "{name}");
         }
         for name in ["path", "MY_PATH", "LDAP_URL", "USERNAME"] {

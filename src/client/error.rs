@@ -4,6 +4,8 @@ use std::io;
 
 use serde::Deserialize;
 
+use crate::client::trust;
+
 /// Why a request had no answer that could be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -65,6 +67,14 @@ struct ErrorBody {
     message: String,
 }
 
+impl ErrorBody {
+    /// The same without what a terminal would obey.
+    fn for_terminals(self) -> ErrorBody {
+        let clean = |text: String| text.replace(char::is_control, "\u{fffd}");
+        ErrorBody { error_code: clean(self.error_code), message: clean(self.message) }
+    }
+}
+
 impl ClientError {
     /// Something about a setting of the client.
     pub(super) fn setup(what: impl Into<String>) -> ClientError {
@@ -74,7 +84,7 @@ impl ClientError {
     /// What an answer with another status than 2xx means.
     pub(super) fn of_answer(url: &str, status: u16, body: &[u8]) -> ClientError {
         let url = url.to_owned();
-        let told: Option<ErrorBody> = serde_json::from_slice(body).ok();
+        let told: Option<ErrorBody> = serde_json::from_slice(body).ok().map(ErrorBody::for_terminals);
         match (status, told) {
             (502..=504, told) => {
                 let why = told
@@ -84,6 +94,12 @@ impl ClientError {
             (401, Some(told)) => ClientError::Unauthenticated { url, message: told.message },
             (_, Some(told)) => ClientError::Refused { status, code: told.error_code, message: told.message },
             (401, None) => ClientError::Unauthenticated { url, message: "status 401".into() },
+            (300..=399, None) => ClientError::NotUnderstood {
+                url,
+                why: format!(
+                    "status {status}: it sends to another address, and the credential goes to this one alone"
+                ),
+            },
             (_, None) => ClientError::NotUnderstood { url, why: format!("status {status}") },
         }
     }
@@ -94,6 +110,9 @@ impl ClientError {
         match error {
             ureq::Error::Rustls(why) => ClientError::Untrusted { url, why: why.to_string() },
             ureq::Error::Tls(why) => ClientError::Untrusted { url, why: why.to_owned() },
+            ureq::Error::Io(why) if trust::is_no_tls(&why) => {
+                ClientError::NotUnderstood { url, why: "not in TLS: is it http:// there".into() }
+            }
             // How TLS reports what a certificate has against it.
             ureq::Error::Io(why) if why.kind() == io::ErrorKind::InvalidData => {
                 ClientError::Untrusted { url, why: why.to_string() }
@@ -133,9 +152,17 @@ mod tests {
             assert_eq!(away(&ClientError::of_answer("u", status, body)), stands_in, "{status}");
             assert_eq!(away(&ClientError::of_answer("u", status, b"<html>")), stands_in, "{status}");
         }
+        assert!(!away(&ClientError::of_answer("u", 302, b"")));
         let refused = ureq::Error::Io(io::ErrorKind::ConnectionRefused.into());
         assert!(away(&ClientError::of_transport("u", refused)));
         let certificate = ureq::Error::Io(io::Error::new(io::ErrorKind::InvalidData, "UnknownIssuer"));
         assert!(!away(&ClientError::of_transport("u", certificate)));
+    }
+
+    #[test]
+    fn no_answer_commands_a_terminal() {
+        let body = br#"{"error_code":"X\u001b[31m","message":"\u001b]0;owned\u0007\u009b2Jgone\r\nline"}"#;
+        let told = ClientError::of_answer("u", 400, body).to_string();
+        assert_eq!(told, "\u{fffd}]0;owned\u{fffd}\u{fffd}2Jgone\u{fffd}\u{fffd}line (X\u{fffd}[31m)");
     }
 }

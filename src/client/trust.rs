@@ -2,6 +2,7 @@
 //! in, since where there is no internet nobody is there to have signed by them.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +39,12 @@ pub(super) fn config(variable: impl Fn(&str) -> Option<OsString>) -> Result<TlsC
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
         .build())
+}
+
+/// Whether whoever answered spoke no TLS.
+pub(super) fn is_no_tls(error: &io::Error) -> bool {
+    let told = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(told, Some(rustls::Error::InvalidMessage(_)))
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {

@@ -1,4 +1,4 @@
-//! Which address a request comes from, also where a proxy stands between.
+//! Which address a request comes from, and whether under TLS, also where a proxy stands between.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The proxies whose word about their clients is believed.
 #[derive(Debug, Default)]
@@ -39,6 +40,17 @@ impl TrustedProxies {
         }
         client
     }
+
+    /// Whether `peer` is a proxy that says of the request that it came to it under TLS. Where there are several
+    /// entries, the rightmost is its own.
+    fn came_to_under_tls(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let last = headers
+            .get_all(FORWARDED_PROTO)
+            .last()
+            .and_then(|line| line.as_bytes().rsplit(|b| *b == b',').next());
+        self.has(peer.to_canonical())
+            && last.is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
+    }
 }
 
 /// One entry: an address, which some proxies write with its port.
@@ -57,6 +69,15 @@ pub(super) fn client_address(request: &HttpRequest) -> IpAddr {
         Some(trusted) => trusted.client(peer.ip(), request.headers()),
         None => peer.ip().to_canonical(),
     }
+}
+
+/// Whether the browser that sent `request` sees HTTPS: it came under TLS, or a trusted proxy says that it did.
+pub(super) fn is_https(request: &HttpRequest) -> bool {
+    let by_proxy = || {
+        let trusted = request.app_data::<Data<TrustedProxies>>()?;
+        Some(trusted.came_to_under_tls(request.peer_addr()?.ip(), request.headers()))
+    };
+    request.app_config().secure() || by_proxy().unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -119,6 +140,29 @@ mod tests {
         assert_eq!(seen(TRUSTED, "127.0.0.1", &["[2001:db8::1]:5000"]), "2001:db8::1");
         assert_eq!(seen(TRUSTED, "::ffff:127.0.0.1", &["::ffff:192.0.2.1"]), "192.0.2.1");
         assert_eq!(seen(&[], "::ffff:192.0.2.1", &[]), "192.0.2.1");
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_that_a_request_came_under_tls() {
+        let is_https_of = |peer: &str, lines: &[&str]| {
+            let trusted = TRUSTED.iter().map(|text| text.parse().unwrap()).collect();
+            let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+            let request = TestRequest::default().peer_addr(peer).app_data(Data::new(TrustedProxies(trusted)));
+            let request =
+                lines.iter().fold(request, |request, line| request.append_header((FORWARDED_PROTO, *line)));
+            is_https(&request.to_http_request())
+        };
+        for lines in [&["https"][..], &["HTTPS"], &["http, https"], &["http", " https "]] {
+            assert!(is_https_of("127.0.0.1", lines), "{lines:?}");
+            assert!(is_https_of("::ffff:10.0.0.1", lines), "{lines:?}");
+            assert!(!is_https_of("198.51.100.7", lines), "{lines:?}");
+        }
+        for lines in [&[][..], &[""], &["http"], &["https, http"], &["https", "http"], &["httpsx"]] {
+            assert!(!is_https_of("127.0.0.1", lines), "{lines:?}");
+        }
+        assert!(!is_https(
+            &TestRequest::default().append_header((FORWARDED_PROTO, "https")).to_http_request()
+        ));
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl From<vault::Error> for ApiError {
         let code = match &error {
             E::InvalidCredentials => Code::InvalidCredentials,
             E::InvalidToken => Code::InvalidToken,
-            E::Forbidden(_) => Code::Forbidden,
+            E::Forbidden(_) | E::KeyBeyondYours(_) => Code::Forbidden,
             E::NotFound(_) | E::UnknownVariables(_) => Code::ResourceNotFound,
             E::DuplicateDefinition(_) => Code::DuplicateDefinition,
             E::DuplicateLinkedAccount(_) => Code::DuplicateLinkedAccount,
@@ -203,7 +203,7 @@ impl From<vault::Error> for ApiError {
             E::UnresolvedReferences(_) => Code::UnresolvedReference,
             E::ScopeMismatch(_) => Code::ScopeMismatch,
             E::InvalidLinkedAccount(_) => Code::InvalidLinkedAccountId,
-            E::InvalidRequest(_) => Code::InvalidRequest,
+            E::InvalidRequest(_) | E::InvalidKey(..) => Code::InvalidRequest,
             E::TooLarge(_) | E::Store(store::Error::TooLarge) => Code::PayloadTooLarge,
             E::Store(store::Error::Busy | store::Error::Conflict | store::Error::Unavailable(_)) => {
                 Code::StoreUnavailable

@@ -32,6 +32,19 @@ pub struct NewApiKey {
     pub lifetime: Option<Duration>,
 }
 
+/// What a new key is made of, as far as it may be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyField {
+    /// Its environments.
+    Reach,
+    /// Its permissions.
+    Permissions,
+    /// Its name.
+    Name,
+    /// Its lifetime.
+    Lifetime,
+}
+
 /// An API key itself: shown once, at creation.
 pub struct ApiKeySecret(Zeroizing<String>);
 
@@ -99,7 +112,7 @@ impl Vault {
     /// Makes a key for the operator, who may make any.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] for an environment that the organization does not have, or a bad name.
+    /// [`Error::InvalidKey`] for an environment that the organization does not have, or a bad name.
     pub async fn create_api_key(
         &self,
         operator: Operator,
@@ -113,7 +126,7 @@ impl Vault {
     /// Makes a key for a caller with `admin`, who can give no environment and no permission that it lacks.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for what the caller lacks; [`Error::InvalidCredentials`] where its own key was
+    /// [`Error::KeyBeyondYours`] for what the caller lacks; [`Error::InvalidCredentials`] where its own key was
     /// revoked meanwhile; else as [`Vault::create_api_key`].
     pub async fn issue_api_key(
         &self,
@@ -122,10 +135,10 @@ impl Vault {
     ) -> Result<(ApiKey, ApiKeySecret), Error> {
         caller.permit()?;
         if *caller.reach() != Reach::All && *caller.reach() != new.reach {
-            return Err(Error::Forbidden("a key can be made only for environments that yours opens"));
+            return Err(Error::KeyBeyondYours(KeyField::Reach));
         }
         if !caller.permissions().contains_all(new.permissions) {
-            return Err(Error::Forbidden("a key can be given only permissions that yours has"));
+            return Err(Error::KeyBeyondYours(KeyField::Permissions));
         }
         let org = self.get::<Org>(Tree::Orgs, &key::org(caller.org())).await?;
         let org = org.ok_or(Error::NotFound("Organization"))?.noun;
@@ -158,22 +171,23 @@ impl Vault {
             && !org.environments.contains(environment)
         {
             let names: Vec<_> = org.environments.iter().map(Environment::as_str).collect();
-            return Err(Error::InvalidRequest(format!(
-                "no environment `{environment}`; there are: {}",
-                names.join(", ")
-            )));
+            let what = format!("no environment `{environment}`; there are: {}", names.join(", "));
+            return Err(Error::InvalidKey(KeyField::Reach, what));
         }
         if new.permissions == Permissions::NONE {
-            return Err(Error::InvalidRequest("permissions must name at least one".into()));
+            return Err(Error::InvalidKey(
+                KeyField::Permissions,
+                "permissions must name at least one".into(),
+            ));
         }
         if new.name.len() > MAX_NAME_BYTES || new.name.chars().any(char::is_control) {
-            return Err(Error::InvalidRequest(format!(
-                "name must be at most {MAX_NAME_BYTES} bytes without control characters"
-            )));
+            let what = format!("name must be at most {MAX_NAME_BYTES} bytes without control characters");
+            return Err(Error::InvalidKey(KeyField::Name, what));
         }
         if new.lifetime.is_some_and(|lifetime| lifetime > LONGEST_LIFETIME) {
             let days = LONGEST_LIFETIME.as_secs() / (24 * 60 * 60);
-            return Err(Error::InvalidRequest(format!("expires_in must be at most {days} days")));
+            let what = format!("expires_in must be at most {days} days");
+            return Err(Error::InvalidKey(KeyField::Lifetime, what));
         }
         let mut random = Zeroizing::new([0; 32]);
         getrandom::fill(random.as_mut_slice())?;
@@ -230,6 +244,21 @@ impl Vault {
         let mut keys = self.api_keys(caller.org()).await?;
         keys.retain(|listed| sees(caller, &listed.key));
         Ok(page.cut(keys))
+    }
+
+    /// A key among those that a caller with `admin` sees.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`].
+    pub async fn get_api_key(
+        &self,
+        caller: &Caller<need::Admin>,
+        id: Option<Id>,
+    ) -> Result<ListedApiKey, Error> {
+        caller.permit()?;
+        let keys = self.api_keys(caller.org()).await?;
+        let found = keys.into_iter().find(|listed| Some(listed.key.id) == id && sees(caller, &listed.key));
+        found.ok_or(NOT_FOUND)
     }
 
     /// Ends a key for the operator: it is refused from the next request on.

@@ -3,6 +3,7 @@
 use crate::crypto;
 use crate::model::{Environment, Invalid, Name, Scope};
 use crate::store;
+use crate::vault::KeyField;
 
 /// A refusal, or a fault. No variant carries a value, a key or a passphrase.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,15 @@ pub enum Error {
     /// The linked account's id is malformed, contradicts itself, or names no account where one must be.
     #[error("{0}")]
     InvalidLinkedAccount(String),
+    /// A key that cannot be made, for what is in one of its fields.
+    #[error("{1}")]
+    InvalidKey(KeyField, String),
+    /// A key that would have more than its maker's own.
+    #[error("a key can be {}", match .0 {
+        KeyField::Permissions => "given only permissions that yours has",
+        _ => "made only for environments that yours opens",
+    })]
+    KeyBeyondYours(KeyField),
     /// Any other malformed input.
     #[error("{0}")]
     InvalidRequest(String),

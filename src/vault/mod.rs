@@ -48,7 +48,7 @@ use tokio::sync::{Mutex, RwLock};
 pub use access::{Caller, CallerIn, NamedEnvironment, Need, need};
 pub use account_lists::AccountFilter;
 pub use accounts::{AccountChange, ChangedAccount, NamedAccount};
-pub use api_keys::{ApiKeyHandle, ApiKeySecret, ListedApiKey, NewApiKey};
+pub use api_keys::{ApiKeyHandle, ApiKeySecret, KeyField, ListedApiKey, NewApiKey};
 pub use audit::{
     AUDIT_LINES, AuditFilter, AuditHead, AuditLinker, AuditOutline, AuditRecord, ExportCheck, ExportFault,
     ShownCredential, VerifiedChain, VerifiedPart,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::cli::failure::Failure;
 use crate::client::context::from_text;
-use crate::client::{Api, Context};
+use crate::client::{Api, Context, Credential};
 use crate::model::{Name, Scope};
 
 /// Names in one request: an address must not become too long.
@@ -51,7 +51,7 @@ pub(super) fn the_one(
     let mut found = named(api, context, &[name])?;
     found.retain(|definition| scope.is_none_or(|scope| definition.scope == scope));
     match (found.pop(), found.is_empty()) {
-        (Some(definition), true) => Ok(definition),
+        (Some(definition), true) => whose(api, context, definition),
         (Some(last), false) => {
             let scopes = found.iter().chain([&last]).map(|definition| definition.scope);
             Err(Failure::Usage(format!(
@@ -66,6 +66,23 @@ pub(super) fn the_one(
             )))
         }
     }
+}
+
+/// The definition, where the context says of whom its value is meant. A session token says that itself.
+fn whose(api: &Api, context: &Context, definition: Definition) -> Result<Definition, Failure> {
+    let lacks = match definition.scope {
+        Scope::LinkedAccount if context.linked_account.is_none() => "--linked-account",
+        Scope::Workflow if context.workflow.is_none() => "--workflow",
+        _ => return Ok(definition),
+    };
+    if matches!(api.credential(), Credential::Token(_)) {
+        return Ok(definition);
+    }
+    let Definition { name, scope, .. } = definition;
+    Err(Failure::Usage(format!(
+        "`{name}` has a value for each {}: say {lacks}",
+        scope.as_str().replace('_', " ")
+    )))
 }
 
 /// Scopes to choose from.

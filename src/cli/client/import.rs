@@ -1,11 +1,13 @@
 //! `coffer import`: the variables of a file, in one durable change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
+use std::fmt;
 use std::fs::File;
 use std::io;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use crate::cli::client::ScopedTarget;
@@ -13,7 +15,7 @@ use crate::cli::client::definitions::{self, one_of};
 use crate::cli::client::values::text_of;
 use crate::cli::failure::Failure;
 use crate::cli::output::{say, say_json};
-use crate::client::{Api, Context};
+use crate::client::{Api, ClientError, Context};
 use crate::dotenv;
 use crate::model::{Name, Scope};
 
@@ -79,7 +81,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         dry_run: arguments.dry_run,
         variables: listed.collect(),
     };
-    let imported: Imported = api.post("/env/import", &context, &body)?.parse()?;
+    let answer = api.post("/env/import", &context, &body).map_err(|error| match error {
+        ClientError::Refused { status: 404, message, .. } if !arguments.create => {
+            Failure::Failed(format!("{message}; say --create to define them"))
+        }
+        other => other.into(),
+    });
+    let imported: Imported = answer?.parse()?;
     if arguments.json { say_json(&imported) } else { imported.say() }
 }
 
@@ -107,23 +115,59 @@ fn read(file: &str) -> Result<BTreeMap<Name, Zeroizing<String>>, Failure> {
         "-" => text_of(source, io::stdin().lock())?,
         _ => text_of(source, File::open(file).map_err(Failure::io(&format!("open {file}")))?)?,
     };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     // No line of a dotenv file begins so.
     let listed: Vec<(String, Zeroizing<String>)> = if text.trim_start().starts_with('{') {
-        let object: BTreeMap<String, Zeroizing<String>> = serde_json::from_str(&text).map_err(|error| {
+        let Object(pairs) = serde_json::from_str(text).map_err(|error| {
             Failure::Failed(format!(
                 "{source}: line {} is not part of one JSON object of texts",
                 error.line()
             ))
         })?;
-        object.into_iter().collect()
+        pairs
     } else {
-        dotenv::read(&text).map_err(|error| Failure::Failed(format!("{source}: {error}")))?
+        dotenv::read(text).map_err(|error| Failure::Failed(format!("{source}: {error}")))?
     };
-    let named = listed.into_iter().map(|(name, value)| match name.parse::<Name>() {
-        Ok(name) => Ok((name, value)),
-        Err(error) => Err(Failure::Failed(format!("{source}: `{name}`: {error}"))),
-    });
-    named.collect()
+    let mut named = BTreeMap::new();
+    for (name, value) in listed {
+        let name = match name.parse::<Name>() {
+            Ok(name) => name,
+            Err(error) => return Err(Failure::Failed(format!("{source}: `{name}`: {error}"))),
+        };
+        if let btree_map::Entry::Vacant(free) = named.entry(name.clone()) {
+            free.insert(value);
+        } else {
+            return Err(Failure::Failed(format!("{source}: `{name}` stands twice")));
+        }
+    }
+    Ok(named)
+}
+
+/// A JSON object of texts, with names that stand twice: of a map, the last one would win without a word.
+struct Object(Vec<(String, Zeroizing<String>)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Object, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Object(pairs))
+            }
+        }
+
+        from.deserialize_map(Pairs)
+    }
 }
 
 /// The scope that each of these names is defined in, and no other.

@@ -11,6 +11,7 @@ mod values;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use crate::cli::failure::Failure;
@@ -58,16 +59,17 @@ struct Target {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
+    // An empty one would count as none: a script whose variable is empty would be given other values than it asks for.
     /// The environment, where the key opens several
-    #[arg(long, value_name = "ENV")]
+    #[arg(long, value_name = "ENV", value_parser = NonEmptyStringValueParser::new())]
     environment: Option<String>,
 
     /// The linked account
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     linked_account: Option<String>,
 
     /// The workflow
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     workflow: Option<String>,
 }
 

@@ -124,7 +124,9 @@ pub(super) fn text_of(source: &str, mut from: impl Read) -> Result<Zeroizing<Str
     // Not by value: the error would hold the bytes, and drop them unwiped.
     let text = std::str::from_utf8(&bytes);
     let text = text.map_err(|_| {
-        Failure::Failed(format!("{source} is not text in UTF-8: encode it first, in base64 for example"))
+        Failure::Failed(format!(
+            "{source} is not text in UTF-8: save it as such, or encode it, in base64 for example"
+        ))
     })?;
     Ok(Zeroizing::new(text.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Linked accounts: found, registered, seen with what they have, deleted.
+//! Linked accounts: found, registered, seen with what they have, named, deleted.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
+use crate::http::console::form::Problem;
 use crate::http::console::frame::{Frame, page as draw, see, with_notice};
 use crate::http::console::place::{Place, encoded};
 use crate::http::console::show::{self, Moment};
@@ -33,7 +34,7 @@ struct Row {
 struct Attempt {
     id: String,
     name: String,
-    problem: Option<(&'static str, String)>,
+    problem: Option<Problem>,
 }
 
 #[derive(Template)]
@@ -68,8 +69,7 @@ impl List {
     }
 
     fn problem_of(&self, field: &str) -> Option<&str> {
-        let problem = self.attempt.problem.as_ref().filter(|(name, _)| *name == field);
-        problem.map(|(_, message)| message.as_str())
+        Problem::at(&self.attempt.problem, field)
     }
 }
 
@@ -172,11 +172,11 @@ pub(super) async fn register(
     };
     let problem = match &error {
         Error::InvalidLinkedAccount(_) if id.is_empty() => {
-            ("id", "Write the id by which your systems know it.".into())
+            Problem::new("id", "Write the id by which your systems know it.")
         }
-        Error::InvalidLinkedAccount(message) => ("id", format!("{message}.")),
-        Error::DuplicateLinkedAccount(_) => ("id", "There is an account of this id here.".into()),
-        Error::InvalidRequest(message) => ("name", format!("{message}.")),
+        Error::InvalidLinkedAccount(message) => Problem::new("id", format!("{message}.")),
+        Error::DuplicateLinkedAccount(_) => Problem::new("id", "There is an account of this id here."),
+        Error::InvalidRequest(message) => Problem::new("name", format!("{message}.")),
         _ => return Err(error.into()),
     };
     let status = ApiError::from(error).status_code();
@@ -198,11 +198,25 @@ struct Page {
     variables: Vec<Variable>,
     next: Option<String>,
     is_beginning: bool,
+    /// A name that was typed and not taken, and why.
+    refused: Option<(String, String)>,
 }
 
 impl Page {
     fn id(&self) -> &str {
         self.account.account_id.as_str()
+    }
+
+    fn path(&self) -> String {
+        self.frame.to(&format!("account?account={}", encoded(self.id())))
+    }
+
+    fn name_in_field(&self) -> &str {
+        self.refused.as_ref().map_or(&self.account.account.name, |(typed, _)| typed)
+    }
+
+    fn problem(&self) -> Option<&str> {
+        self.refused.as_ref().map(|(_, problem)| problem.as_str())
     }
 
     fn deletion(&self) -> String {
@@ -220,7 +234,42 @@ fn named(visit: &Visit<impl vault::Need>) -> Result<Option<AccountId>, ApiError>
 
 /// `GET /console/account`
 pub(super) async fn page(visit: Visit<need::ReadAll>, vault: Data<Vault>) -> Result<HttpResponse, ApiError> {
+    one(visit, &vault, None, StatusCode::OK).await
+}
+
+/// `POST /console/account`: under another name.
+pub(super) async fn rename(
+    Change { visit, form }: Change<need::Manage>,
+    vault: Data<Vault>,
+) -> Result<HttpResponse, ApiError> {
+    let name = form.trimmed("name")?.to_owned();
+    // One that is gone is not registered anew.
     let reader = visit.acting::<need::Read>().await?;
+    let id = vault.get_account(&reader, named(&visit)?).await?.account_id;
+    let mut ids = SubjectIds::of(visit.at.caller());
+    ids.name_account(id.as_str().as_bytes())?;
+    let change = AccountChange { name: Some(name.clone()), udf: BTreeMap::new() };
+    match vault.upsert_account(&visit.acting().await?, &ids, &change).await {
+        Ok(_) => {
+            let path = visit.frame.to(&format!("account?account={}", encoded(id.as_str())));
+            Ok(see(&with_notice(&path, "account-changed")))
+        }
+        Err(error @ Error::InvalidRequest(_)) => {
+            let problem = format!("{error}.");
+            one(visit, &vault, Some((name, problem)), ApiError::from(error).status_code()).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn one<N: vault::Need>(
+    visit: Visit<N>,
+    vault: &Vault,
+    refused: Option<(String, String)>,
+    status: StatusCode,
+) -> Result<HttpResponse, ApiError> {
+    let reader = visit.acting::<need::Read>().await?;
+    let lister = visit.acting::<need::ReadAll>().await?;
     let account = vault.get_account(&reader, named(&visit)?).await?;
     let id = account.account_id.as_str().to_owned();
     let place = Place { account: Some(id.clone()), workflow: None };
@@ -228,7 +277,7 @@ pub(super) async fn page(visit: Visit<need::ReadAll>, vault: Data<Vault>) -> Res
         visit.query.filter("after")?.map(str::parse::<Name>).transpose().map_err(vault::Error::from)?;
     let mut found = vault
         .definitions_by_name(
-            visit.at.caller(),
+            lister.caller(),
             Scope::LinkedAccount,
             &Search::default(),
             after.as_ref(),
@@ -242,12 +291,13 @@ pub(super) async fn page(visit: Visit<need::ReadAll>, vault: Data<Vault>) -> Res
         .map(|last| visit.frame.to(&format!("account?account={}&after={}", encoded(&id), encoded(&last))));
     let mut variables = Vec::new();
     for definition in found {
-        let cell = cell(&vault, &visit, &reader, &definition, &place).await?;
+        let cell = cell(vault, &visit, &reader, &definition, &place).await?;
         variables.push(Variable { definition, cell });
     }
     let (made, changed) = (account.account.created_at.into(), account.account.updated_at.into());
     let is_beginning = after.is_none();
-    draw(StatusCode::OK, &Page { frame: visit.frame, account, made, changed, variables, next, is_beginning })
+    let frame = visit.frame;
+    draw(status, &Page { frame, account, made, changed, variables, next, is_beginning, refused })
 }
 
 #[derive(Template)]

@@ -7,7 +7,7 @@ use askama::Template;
 
 use crate::http::console::frame::{Frame, page as draw};
 use crate::http::console::place::encoded;
-use crate::http::console::show::Moment;
+use crate::http::console::show::{Moment, key_name};
 use crate::http::console::visit::Visit;
 use crate::http::error::ApiError;
 use crate::model::{AuditActor, AuditEvent, Environment, Timestamp, UserAgent};
@@ -119,11 +119,7 @@ pub(super) async fn page(visit: Visit<need::Audit>, vault: Data<Vault>) -> Resul
     ];
     let admin = visit.acting::<need::Admin>().await?;
     let keys = vault.list_api_keys(admin.caller(), crate::vault::PageRequest::first(100)).await?.docs;
-    actors.extend(keys.into_iter().map(|listed| {
-        let id = listed.key.id.to_string();
-        let name = if listed.key.name.is_empty() { format!("key {id}") } else { listed.key.name };
-        (id, name)
-    }));
+    actors.extend(keys.into_iter().map(|listed| (listed.key.id.to_string(), key_name(&listed.key))));
     if !actor.is_empty() && actors.iter().all(|(id, _)| *id != actor) {
         actors.push((actor.clone(), format!("id {actor}")));
     }

@@ -7,7 +7,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
-use crate::http::console::form::Form;
+use crate::http::console::form::{Form, Problem};
 use crate::http::console::frame::{Frame, page as draw, see, with_notice};
 use crate::http::console::place::scope_name;
 use crate::http::console::show;
@@ -53,12 +53,6 @@ impl From<&Definition> for Fields {
     }
 }
 
-/// What is wrong with a field, for whoever filled it in.
-struct Problem {
-    field: &'static str,
-    message: String,
-}
-
 #[derive(Template)]
 #[template(path = "definition.html")]
 struct Page {
@@ -91,7 +85,7 @@ impl Page {
     }
 
     fn problem_of(&self, field: &str) -> Option<&str> {
-        self.problem.as_ref().filter(|problem| problem.field == field).map(|problem| problem.message.as_str())
+        Problem::at(&self.problem, field)
     }
 
     fn scope_name(&self) -> &'static str {

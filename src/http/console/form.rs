@@ -1,4 +1,4 @@
-//! What a form sends: `application/x-www-form-urlencoded`, read as strictly as a query.
+//! What a form sends: `application/x-www-form-urlencoded`, read as strictly as a query. And what is wrong with it.
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, dev};
@@ -14,6 +14,23 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// The fields of a form.
 pub(super) struct Form(Query);
+
+/// What is wrong with a field, for whoever filled it in.
+pub(super) struct Problem {
+    pub(super) field: &'static str,
+    pub(super) message: String,
+}
+
+impl Problem {
+    pub(super) fn new(field: &'static str, message: impl Into<String>) -> Problem {
+        Problem { field, message: message.into() }
+    }
+
+    /// What to say at a field.
+    pub(super) fn at<'a>(problem: &'a Option<Problem>, field: &str) -> Option<&'a str> {
+        problem.as_ref().filter(|problem| problem.field == field).map(|problem| problem.message.as_str())
+    }
+}
 
 impl Form {
     /// Reads the form that a request brings.

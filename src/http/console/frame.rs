@@ -7,6 +7,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use crate::http::client_address::is_https;
 use crate::http::console::form::Form;
 use crate::http::console::place::encoded;
 use crate::http::console::visit::{self, From};
@@ -177,9 +178,13 @@ pub(super) fn with_notice(path: &str, word: &'static str) -> String {
     format!("{path}{separator}done={word}")
 }
 
+/// More than the path of any page has, with all that one can search for; browsers take no header without end.
+const LONGEST_PATH: usize = 8 * 1024;
+
 /// A path that one may be sent back to: a page of the console, whatever a form says.
 pub(super) fn way_back(path: &str) -> &str {
     let is_ours = path.starts_with("/console/")
+        && path.len() <= LONGEST_PATH
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
         && !path.starts_with("/console/assets/");
     if is_ours { path } else { "/console/" }
@@ -190,13 +195,12 @@ pub(super) async fn choose_look(
     request: HttpRequest,
     payload: actix_web::web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let secure = request.app_config().secure();
-    if visit::came_from(request.headers(), secure) == From::Elsewhere {
+    if visit::came_from(&request) == From::Elsewhere {
         return Err(visit::foreign());
     }
     let form = Form::read(&request, payload.into_inner()).await?;
     let look = Look::parse(form.text("look")?);
-    let secure = if secure { "; Secure" } else { "" };
+    let secure = if is_https(&request) { "; Secure" } else { "" };
     let cookie =
         format!("{LOOK}={}; Path=/console; Max-Age=31536000; HttpOnly; SameSite=Strict{secure}", look.0);
     let mut response = see(way_back(form.text("back")?));
@@ -221,5 +225,6 @@ mod tests {
             assert_eq!(way_back(other), "/console/", "{other}");
         }
         assert_eq!(way_back("/console/\r\nset-cookie: a=b"), "/console/");
+        assert_eq!(way_back(&format!("/console/{}", "x".repeat(LONGEST_PATH))), "/console/");
     }
 }

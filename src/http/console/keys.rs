@@ -7,12 +7,15 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
+use crate::http::console::form::Problem;
 use crate::http::console::frame::{Frame, page as draw, see, with_notice};
-use crate::http::console::show::Moment;
+use crate::http::console::show::{Moment, reach_name};
 use crate::http::console::visit::{Change, Visit};
 use crate::http::error::ApiError;
 use crate::model::{ApiKey, Id, Permission, Permissions, Reach};
-use crate::vault::{ApiKeySecret, CallerIn, Error, ListedApiKey, NewApiKey, PageRequest, Vault, need};
+use crate::vault::{
+    ApiKeySecret, CallerIn, Error, KeyField, ListedApiKey, NewApiKey, PageRequest, Vault, need,
+};
 
 /// How many keys a page has.
 const PER_PAGE: u32 = 100;
@@ -47,24 +50,12 @@ impl Row {
     }
 }
 
-fn reach_name(reach: &Reach) -> String {
-    match reach {
-        Reach::All => "every environment".into(),
-        Reach::One(environment) => environment.to_string(),
-    }
-}
-
 /// What the form holds.
 struct Fields {
     name: String,
     environment: String,
     permissions: Vec<String>,
     days: String,
-}
-
-struct Problem {
-    field: &'static str,
-    message: String,
 }
 
 /// A key that was made just now: this once.
@@ -87,7 +78,7 @@ struct Page {
 
 impl Page {
     fn problem_of(&self, field: &str) -> Option<&str> {
-        self.problem.as_ref().filter(|problem| problem.field == field).map(|problem| problem.message.as_str())
+        Problem::at(&self.problem, field)
     }
 
     fn permissions(&self) -> [(&'static str, &'static str); 5] {
@@ -175,16 +166,8 @@ pub(super) async fn create(
             let fields = Fields { name: String::new(), days: String::new(), ..fields };
             shown(visit, &vault, fields, None, Some(Made { key, secret }), StatusCode::CREATED).await
         }
-        Err(error @ (Error::InvalidRequest(_) | Error::Forbidden(_))) => {
-            let message = error.to_string();
-            let field = match message.split(' ').next() {
-                Some("name") => "name",
-                Some("permissions") => "permissions",
-                Some("expires_in") => "days",
-                _ if message.contains("permission") => "permissions",
-                _ => "reach",
-            };
-            let problem = Problem { field, message: format!("{message}.") };
+        Err(error @ (Error::InvalidKey(field, _) | Error::KeyBeyondYours(field))) => {
+            let problem = Problem::new(name_of(field), format!("{error}."));
             let status = ApiError::from(error).status_code();
             shown(visit, &vault, fields, Some(problem), None, status).await
         }
@@ -192,21 +175,31 @@ pub(super) async fn create(
     }
 }
 
+/// What a field is called in the form.
+fn name_of(field: KeyField) -> &'static str {
+    match field {
+        KeyField::Reach => "reach",
+        KeyField::Permissions => "permissions",
+        KeyField::Name => "name",
+        KeyField::Lifetime => "days",
+    }
+}
+
 fn read(fields: &Fields) -> Result<NewApiKey, Problem> {
-    let wrong = |field, message: &str| Problem { field, message: message.into() };
-    let reach = fields.environment.parse::<Reach>().map_err(|_| wrong("reach", "Choose an environment."))?;
+    let reach =
+        fields.environment.parse::<Reach>().map_err(|_| Problem::new("reach", "Choose an environment."))?;
     let permissions: Result<Permissions, _> =
         fields.permissions.iter().map(|name| name.parse::<Permission>()).collect();
-    let permissions = permissions.map_err(|_| wrong("permissions", "Tick some of these."))?;
+    let permissions = permissions.map_err(|_| Problem::new("permissions", "Tick some of these."))?;
     if permissions == Permissions::NONE {
-        return Err(wrong("permissions", "Tick at least one: a key that may do nothing is no use."));
+        return Err(Problem::new("permissions", "Tick at least one: a key that may do nothing is no use."));
     }
     let lifetime = match fields.days.as_str() {
         "" => None,
         days => {
             let days = days.parse::<u64>().ok().filter(|days| (1..=36_500).contains(days));
-            let days =
-                days.ok_or_else(|| wrong("days", "Write a number of days from 1 to 36500, or nothing."))?;
+            let days = days
+                .ok_or_else(|| Problem::new("days", "Write a number of days from 1 to 36500, or nothing."))?;
             Some(Duration::from_secs(days * DAY))
         }
     };
@@ -226,11 +219,7 @@ pub(super) async fn confirm_revocation(
     vault: Data<Vault>,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let id: Id = id.parse().map_err(|_| Error::NotFound("API key"))?;
-    let mut listed =
-        vault.list_api_keys(visit.at.caller(), PageRequest::first(PageRequest::MAX_LIMIT)).await?.docs;
-    listed.retain(|listed| listed.key.id == id);
-    let found = listed.into_iter().next().ok_or(Error::NotFound("API key"))?;
+    let found = vault.get_api_key(visit.at.caller(), id.parse().ok()).await?;
     let row = Row::new(&visit.frame, found, own(&visit.at));
     let mut frame = visit.frame;
     frame.all_at_once = true;

@@ -40,7 +40,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     endpoints! {
         "/console": "GET, HEAD" => { GET => sign_in::entrance }
         "/console/": "GET, HEAD" => { GET => sign_in::entrance }
-        "/console/account": "GET, HEAD" => { GET => accounts::page }
+        "/console/account": "GET, HEAD, POST" => { GET => accounts::page, POST => accounts::rename }
         "/console/account/delete": "GET, HEAD, POST" => {
             GET => accounts::confirm_deletion,
             POST => accounts::delete,

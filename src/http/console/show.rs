@@ -1,6 +1,6 @@
 //! How times, texts and sizes are written for people.
 
-use crate::model::Timestamp;
+use crate::model::{ApiKey, Reach, Timestamp};
 use crate::vault::{ResolvedValue, ShownContent};
 
 /// A moment: for programs, and for people.
@@ -54,10 +54,24 @@ pub(super) fn notice(word: &str) -> Option<&'static str> {
         "changed" => "The definition is changed.",
         "definition-deleted" => "The variable is deleted.",
         "account-registered" => "The linked account is registered.",
+        "account-changed" => "The linked account has its new name.",
         "account-deleted" => "The linked account is deleted, with all that was its own.",
         "revoked" => "The key is revoked: it opens nothing from now on.",
         _ => return None,
     })
+}
+
+/// What a key is called: by its id, where nobody gave it a name.
+pub(super) fn key_name(key: &ApiKey) -> String {
+    if key.name.is_empty() { format!("key {}", key.id) } else { key.name.clone() }
+}
+
+/// The environments that a key opens.
+pub(super) fn reach_name(reach: &Reach) -> String {
+    match reach {
+        Reach::All => "every environment".into(),
+        Reach::One(environment) => environment.to_string(),
+    }
 }
 
 /// A number with its thousands apart.

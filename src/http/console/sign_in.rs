@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
 use crate::http::auth::{is_refused, note_refusal};
+use crate::http::client_address::is_https;
 use crate::http::console::form::Form;
 use crate::http::console::frame::{Head, Look, page as draw, see, way_back};
 use crate::http::console::sessions::Sessions;
@@ -62,7 +63,7 @@ pub(super) async fn sign_in(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     // Otherwise another site could sign somebody in with a key of its own, and see what is typed then.
-    if visit::came_from(request.headers(), request.app_config().secure()) != From::ThisSite {
+    if visit::came_from(&request) != From::ThisSite {
         return Err(ApiError::new(Code::Forbidden, "sign in on the console's own page"));
     }
     let form = Form::read(&request, payload.into_inner()).await?;
@@ -123,7 +124,7 @@ async fn leave(
     end: impl FnOnce(&super::sessions::SignedIn),
 ) -> Result<HttpResponse, ApiError> {
     if let Some(signed_in) = signed_in(&request) {
-        if visit::came_from(request.headers(), request.app_config().secure()) == From::Elsewhere {
+        if visit::came_from(&request) == From::Elsewhere {
             return Err(visit::foreign());
         }
         let form = Form::read(&request, payload.into_inner()).await?;
@@ -143,7 +144,7 @@ fn set_cookie(
     content: &str,
     more: &str,
 ) -> Result<(), ApiError> {
-    let secure = request.app_config().secure();
+    let secure = is_https(request);
     let name = cookie_name(secure);
     let only_tls = if secure { "; Secure" } else { "" };
     let line = format!("{name}={content}; Path=/console; HttpOnly; SameSite=Strict{only_tls}{more}");

@@ -24,6 +24,8 @@ pub(super) const SHOWN_FOR: u32 = 30;
 pub(super) struct Attempt {
     pub(super) typed: Zeroizing<String>,
     pub(super) problem: String,
+    /// The version that it is to replace when it is sent again.
+    pub(super) over: String,
 }
 
 /// The value that is there.
@@ -103,8 +105,13 @@ impl Page {
         self.current.as_ref().map_or_else(String::new, |current| current.id.to_string())
     }
 
-    fn version(&self) -> u64 {
+    pub(super) fn version(&self) -> u64 {
         self.current.as_ref().map_or(0, |current| current.version)
+    }
+
+    /// The version that the form replaces: what was seen before something was typed, not what came meanwhile.
+    fn over(&self) -> String {
+        self.attempt.as_ref().map_or_else(|| self.version().to_string(), |attempt| attempt.over.clone())
     }
 
     fn hint(&self) -> &'static str {

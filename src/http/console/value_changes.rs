@@ -39,7 +39,12 @@ pub(super) async fn set(
         Ok(_) => Ok(see(&with_notice(&page.path(""), "set"))),
         Err(error) => match value::problem(&error, scope.format) {
             Some(problem) => {
-                page.attempt = Some(Attempt { typed, problem });
+                let over = match error {
+                    // Now that it was said, what is there now has been seen.
+                    Error::VersionConflict => page.version().to_string(),
+                    _ => seen.to_owned(),
+                };
+                page.attempt = Some(Attempt { typed, problem, over });
                 draw(ApiError::from(error).status_code(), &page)
             }
             None => Err(error.into()),

@@ -7,22 +7,28 @@ use askama::Template;
 
 use crate::http::console::frame::{Frame, page as draw};
 use crate::http::console::place::{Place, encoded, scope_name};
-use crate::http::console::show::{Moment, Preview};
+use crate::http::console::show::{self, Moment, Preview};
 use crate::http::console::variables::{Cell, cell};
 use crate::http::console::visit::Visit;
 use crate::http::error::ApiError;
-use crate::model::{AccountId, ApiKey, Definition, Permission, Reach, Scope};
+use crate::model::{AccountId, ApiKey, Definition, Permission, Scope};
 use crate::vault::{self, PageRequest, Search, Vault, need};
 
 /// How many accounts a page has.
 const ACCOUNTS: usize = 50;
-/// How many keys are named.
-const KEYS: u32 = 100;
+/// How many keys are named at the most.
+const KEYS: usize = 100;
 
 struct Reader {
     name: String,
     reach: String,
     reveals: bool,
+}
+
+/// The keys that may read a variable: as many as a page names, and how many more there are.
+struct Readers {
+    named: Vec<Reader>,
+    more: usize,
 }
 
 struct AccountRow {
@@ -42,7 +48,7 @@ struct Page {
     /// Those that lack it and those that have it, where it is of accounts and none is named.
     accounts: Vec<AccountRow>,
     next: Option<String>,
-    readers: Option<Vec<Reader>>,
+    readers: Option<Readers>,
     made: Moment,
     changed: Moment,
 }
@@ -129,24 +135,21 @@ async fn accounts(
 }
 
 /// The keys that may read it here, for whoever may know of them.
-async fn readers(visit: &Visit<need::ReadAll>, vault: &Vault) -> Result<Option<Vec<Reader>>, ApiError> {
+async fn readers(visit: &Visit<need::ReadAll>, vault: &Vault) -> Result<Option<Readers>, ApiError> {
     let admin = visit.acting::<need::Admin>().await?;
     if admin.caller().permit().is_err() {
         return Ok(None);
     }
-    let keys = vault.list_api_keys(admin.caller(), PageRequest::first(KEYS)).await?.docs;
+    let page = PageRequest::first(PageRequest::MAX_LIMIT);
+    let listed = vault.list_api_keys(admin.caller(), page).await?;
     let may = |key: &ApiKey, permission| key.permissions.contains(permission);
-    let readers = keys.into_iter().map(|listed| listed.key).filter(|key| may(key, Permission::Read));
-    Ok(Some(
-        readers
-            .map(|key| Reader {
-                reach: match &key.reach {
-                    Reach::All => "every environment".into(),
-                    Reach::One(environment) => environment.to_string(),
-                },
-                reveals: may(&key, Permission::Reveal),
-                name: if key.name.is_empty() { format!("key {}", key.id) } else { key.name },
-            })
-            .collect(),
-    ))
+    let mut keys: Vec<ApiKey> = listed.docs.into_iter().map(|listed| listed.key).collect();
+    keys.retain(|key| may(key, Permission::Read));
+    let more = keys.len().saturating_sub(KEYS);
+    let named = keys.into_iter().take(KEYS).map(|key| Reader {
+        name: show::key_name(&key),
+        reach: show::reach_name(&key.reach),
+        reveals: may(&key, Permission::Reveal),
+    });
+    Ok(Some(Readers { named: named.collect(), more }))
 }

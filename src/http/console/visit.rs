@@ -9,6 +9,7 @@ use actix_web::http::header::{COOKIE, HOST, HeaderMap, HeaderName, ORIGIN};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
+use crate::http::client_address::is_https;
 use crate::http::console::form::Form;
 use crate::http::console::frame::Frame;
 use crate::http::console::refusal::Typed;
@@ -101,7 +102,7 @@ impl<N: Need> FromRequest for Change<N> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let from = came_from(request.headers(), request.app_config().secure());
+            let from = came_from(&request);
             let Some(signed_in) = signed_in(&request) else {
                 // Whoever typed much should not lose it to the clock.
                 if from == From::ThisSite {
@@ -140,7 +141,7 @@ async fn visit<N: Need>(request: &HttpRequest, signed_in: SignedIn) -> Result<Vi
 
 /// The session of a request.
 pub(super) fn signed_in(request: &HttpRequest) -> Option<SignedIn> {
-    let cookie = cookie(request.headers(), cookie_name(request.app_config().secure()))?;
+    let cookie = cookie(request.headers(), cookie_name(is_https(request)))?;
     request.app_data::<Data<Sessions>>()?.find(cookie)
 }
 
@@ -162,9 +163,14 @@ pub(super) enum From {
     Unknown,
 }
 
+/// Which page sent a request, by what its browser says.
+pub(super) fn came_from(request: &HttpRequest) -> From {
+    told(request.headers(), is_https(request))
+}
+
 /// What browsers say about where a request comes from. Newer ones compare themselves; of others, `Origin` must
-/// be the host that was asked. Behind a proxy that ends TLS the scheme is another than ours.
-pub(super) fn came_from(headers: &HeaderMap, secure: bool) -> From {
+/// be the host that was asked. Behind a proxy that ends TLS the scheme may be another than ours.
+fn told(headers: &HeaderMap, secure: bool) -> From {
     if let Some(site) = headers.get(FETCH_SITE) {
         return if site.as_bytes() == b"same-origin" { From::ThisSite } else { From::Elsewhere };
     }
@@ -197,7 +203,7 @@ mod tests {
         let request = headers.iter().fold(TestRequest::default(), |request, header| {
             request.append_header((header.0.to_owned(), header.1.to_owned()))
         });
-        came_from(request.to_http_request().headers(), secure)
+        told(request.to_http_request().headers(), secure)
     }
 
     #[test]

@@ -129,6 +129,28 @@ fn a_cache_that_was_changed_copied_or_kept_too_long_is_refused() {
     assert!(refused.contains("seconds old, the limit is 1 second"), "{refused}");
 }
 
+#[test]
+fn caches_that_nobody_renews_are_deleted() {
+    let server = Server::start();
+    let machine = warm(&server);
+    let state = machine.path("state/coffer");
+    let aged = |name: &str, days: u64| {
+        let path = state.join(name);
+        let file = fs::File::create(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_hours(24 * days)).unwrap();
+        path
+    };
+    let (gone, left) = (aged("of-a-token.cache", 31), aged("of-another.cache", 29));
+    let (remnant, not_ours) = (aged("x.77.new", 31), aged("notes", 31));
+    echo(&machine, &[]).ok();
+    assert_eq!([&gone, &left, &remnant, &not_ours].map(|path| path.exists()), [false, true, false, true]);
+    let mut patient = machine.command(["run", "--", "true"]);
+    let long_kept = aged("of-a-patient-one.cache", 31);
+    finish(patient.env("COFFER_CACHE_MAX_AGE", "60d")).ok();
+    assert!(long_kept.exists());
+    echo(&machine, &["--offline"]).ok();
+}
+
 /// Runs against somebody who is no coffer; what became of it, and how long it took.
 fn against(answer: &'static [u8]) -> (Finished, Duration) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -34,12 +34,13 @@ fn nothing_of_a_file_is_imported_where_a_part_of_it_cannot_be() {
     for (text, flags, said) in [
         ("A=2\nN=s3cr3t", &[][..], "N"),
         ("A=2\nUNKNOWN=s3cr3t", &[], "not defined: UNKNOWN"),
-        ("A=2\nUNKNOWN=s3cr3t", &["--scope", "org"], "UNKNOWN"),
+        ("A=2\nUNKNOWN=s3cr3t", &["--scope", "org"], "UNKNOWN; say --create"),
         ("A=s3cr3t", &["--scope", "org", "--encrypted"], "A"),
         ("A=2\nA=s3cr3t", &[], "line 2: its name stands in line 1 already"),
         ("A=2\nB='s3cr3t", &[], "line 2"),
         ("A=2\nbad name=s3cr3t", &[], "line 2"),
         ("{\"A\": 7}", &[], "line 1"),
+        ("{\"A\": \"2\", \"A\": \"s3cr3t\"}", &[], "`A` stands twice"),
         ("\n# nothing\n", &[], "no variable"),
     ] {
         let refused = machine.fed(text, [&["import", "-"], flags].concat()).failed();
@@ -47,6 +48,17 @@ fn nothing_of_a_file_is_imported_where_a_part_of_it_cannot_be() {
     }
     assert_eq!(machine.coffer(["get", "A"]).ok(), "1\n");
     assert!(machine.coffer(["import", "nowhere"]).failed().contains("nowhere"));
+}
+
+#[test]
+fn a_mark_of_byte_order_is_no_part_of_a_file() {
+    let server = Server::start();
+    let machine = Machine::of(&server);
+    machine.given(&[("A", "1")]);
+    for (text, value) in [("\u{feff}{\"A\": \"2\"}", "2\n"), ("\u{feff}A=\u{feff}3", "\u{feff}3\n")] {
+        machine.fed(text, ["import", "-"]).ok();
+        assert_eq!(machine.coffer(["get", "A"]).ok(), value);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{Machine, awkward, give_awkward};
-use crate::support::{Server, eventually, finish};
+use crate::support::{Config, Server, eventually, finish};
 
 /// The environment of `env`, run so.
 fn environment(machine: &Machine, flags: &[&str]) -> BTreeMap<String, String> {
@@ -102,7 +102,7 @@ fn injected_variables_win_unless_told_otherwise() {
 
 #[test]
 fn what_decides_which_program_runs_is_not_injected() {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 19] = [
         "PATH",
         "HOME",
         "SHELL",
@@ -119,6 +119,9 @@ fn what_decides_which_program_runs_is_not_injected() {
         "LD_PRELOAD",
         "DYLD_INSERT_LIBRARIES",
         "LD.AUDIT",
+        "PERL5LIB",
+        "_JAVA_OPTIONS",
+        "COFFER_URL",
     ];
     let server = Server::start();
     let machine = Machine::of(&server);
@@ -131,6 +134,23 @@ fn what_decides_which_program_runs_is_not_injected() {
     let found = environment(&machine, &["--allow", "BASH_ENV,LD_AUDIT"]);
     assert_eq!((&*found["BASH_ENV"], &*found["LD_AUDIT"]), ("/evil", "/evil"));
     assert_ne!(found["PATH"], "/evil");
+}
+
+#[test]
+fn what_is_too_much_for_the_system_is_named() {
+    let server = Server::start_with(&Config::new().set("limits", "max_value_bytes", "256000"));
+    let machine = Machine::of(&server);
+    machine.given(&[("LONG", &"x".repeat(140_000)), ("SHORT", "x")]);
+    for flags in [&["run"][..], &["run", "--watch"]] {
+        let refused = machine.coffer([flags, &["--", "true"]].concat());
+        assert_eq!(refused.code, Some(126), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("LONG alone 140000") && refused.stderr.contains("--only"),
+            "{}",
+            refused.stderr
+        );
+        machine.coffer([flags, &["--only", "SHORT", "--", "true"]].concat()).ok();
+    }
 }
 
 #[test]

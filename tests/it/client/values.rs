@@ -79,6 +79,33 @@ fn a_name_in_several_scopes_needs_one() {
 }
 
 #[test]
+fn whose_value_is_meant_has_to_be_said() {
+    let server = Server::start();
+    let machine = Machine::of(&server);
+    server.test().define_string("OF_ACCOUNTS", "linked_account");
+    server.test().define_string("OF_WORKFLOWS", "workflow");
+    for (name, flag) in [("OF_ACCOUNTS", "--linked-account"), ("OF_WORKFLOWS", "--workflow")] {
+        for args in [&["get", name][..], &["set", &format!("{name}=1")], &["unset", name]] {
+            let said = machine.coffer(args).misused();
+            assert!(said.contains(&format!("`{name}`")) && said.contains(&format!("say {flag}")), "{said}");
+        }
+        // As where a script's own variable is empty.
+        machine.coffer(["ls", flag, ""]).misused();
+        machine.coffer(["run", flag, "", "--", "true"]).misused();
+    }
+    machine.coffer(["ls", "--environment", ""]).misused();
+}
+
+#[test]
+fn the_address_of_the_api_is_that_of_its_server() {
+    let server = Server::start();
+    let mut machine = Machine::of(&server);
+    machine.given(&[("A", "1")]);
+    machine.url.push_str("/api/v2/public");
+    assert_eq!(machine.coffer(["get", "A"]).ok(), "1\n");
+}
+
+#[test]
 fn a_context_is_listed_and_checked() {
     let server = Server::start();
     let machine = Machine::of(&server);

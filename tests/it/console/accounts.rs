@@ -40,6 +40,39 @@ fn accounts_are_registered_found_and_deleted() {
 }
 
 #[test]
+fn an_account_gets_another_name() {
+    let server = Server::start();
+    let value = server.test().define_string("REGION", "linked_account");
+    server.test().set_for(&value, "linked_account_id", "mark@acme.com", "eu");
+    let visitor = Visitor::signed_in(&server, &server.store().test_key);
+    let path = "/console/account?account=mark%40acme.com";
+    let page = visitor.submit_and_follow(path, path, &[("name", " Mark <b> ")]);
+    assert!(page.contains("has its new name") && page.contains("<bdi>Mark &#60;b&#62;</bdi>"), "{page}");
+    assert!(page.contains(">eu<"), "its values stay: {page}");
+    let long = "x".repeat(2_000);
+    let answer = visitor.submit(path, path, &[("name", &long)]);
+    assert_eq!(answer.status, 400);
+    let page = answer.text();
+    assert!(page.contains("aria-describedby=\"name-problem name-hint\"") && page.contains(&long), "{page}");
+    let page = visitor.submit_and_follow(path, path, &[("name", "")]);
+    assert!(!page.contains("Mark"), "{page}");
+
+    let key = server.store().create_key(&["--environment", "test", "--permissions", "read,write"]);
+    let unable = Visitor::signed_in(&server, &key);
+    let page = unable.page(path);
+    assert!(!page.contains("Save the name"), "{page}");
+    let page = visitor.page(path);
+    let token = page.split_once("name=\"csrf\" value=\"").unwrap().1.split('"').next().unwrap();
+    visitor.submit_and_follow(
+        "/console/account/delete?account=mark%40acme.com",
+        "/console/account/delete?account=mark%40acme.com",
+        &[],
+    );
+    assert_eq!(visitor.send(path, &[("csrf", token), ("name", "back")]).status, 404, "not registered anew");
+    assert!(!visitor.page("/console/accounts").contains("mark@acme.com"));
+}
+
+#[test]
 fn accounts_are_found_by_what_they_have() {
     let server = Server::start();
     let region = server.test().define_string("REGION", "linked_account");

@@ -63,6 +63,41 @@ fn a_key_is_made_with_no_more_than_ones_own() {
 }
 
 #[test]
+fn what_is_wrong_with_a_key_is_said_at_its_field() {
+    let server = Server::start();
+    let own = server.store().create_key(&["--environment", "all", "--permissions", "read,admin"]);
+    let visitor = Visitor::signed_in(&server, &own);
+    let long = "x".repeat(129);
+    for (name, reach, field) in [("typed", "no-permission", "reach"), (&long, "test", "name")] {
+        let fields = [("name", name), ("reach", reach), ("permissions", "read")];
+        let answer = visitor.submit("/console/keys", "/console/keys?environment=test", &fields);
+        assert_eq!(answer.status, 400);
+        let page = answer.text();
+        assert_eq!(page.matches("-problem\" role=\"alert\"").count(), 1, "{page}");
+        assert!(page.contains(&format!("id=\"{field}-problem\"")), "{field}: {page}");
+    }
+}
+
+#[test]
+fn who_may_read_a_variable_is_named_and_counted() {
+    let server = Server::start();
+    let definition = server.test().define_encrypted("SECRET", "org");
+    for number in 0..101 {
+        let key = serde_json::json!({ "name": format!("reader {number}"), "environment": "test", "permissions": ["read"] });
+        server.test().post("/admin/keys", &key).send().created();
+    }
+    let key = serde_json::json!({ "name": "writer", "environment": "test", "permissions": ["write"] });
+    server.test().post("/admin/keys", &key).send().created();
+    let path = format!("/console/variables/{definition}");
+    let page = Visitor::signed_in(&server, &server.store().test_key).page(&path);
+    assert!(page.contains("<bdi>reader 0</bdi> <span class=\"faint\">in test, as [REDACTED]"), "{page}");
+    assert!(page.contains("And 2 more:") && !page.contains("<bdi>writer</bdi>"), "{page}");
+    let key = server.store().create_key(&["--environment", "test", "--permissions", "read"]);
+    let page = Visitor::signed_in(&server, &key).page(&path);
+    assert!(page.contains("sees their names here") && !page.contains("reader 0"), "{page}");
+}
+
+#[test]
 fn revoking_ones_own_key_signs_one_out() {
     let server = Server::start();
     let own = server

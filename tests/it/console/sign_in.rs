@@ -65,6 +65,30 @@ fn under_tls_the_cookie_is_secure_by_its_name_too() {
 }
 
 #[test]
+fn behind_a_proxy_that_says_so_the_cookie_is_secure_too() {
+    let sign_in = |server: &Server, scheme: &str| {
+        let request = server.anonymous().at("POST", "/console/sign-in").header("x-forwarded-proto", scheme);
+        let request = request.header("origin", format!("https://{}", server.address()));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(format!("key={}", server.store().test_key)).send();
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        answer.header("set-cookie").unwrap().to_owned()
+    };
+    let trusting = Server::start_with(&Config::new().set("server", "trusted_proxies", "['127.0.0.1']"));
+    let cookie = sign_in(&trusting, "https");
+    assert!(cookie.starts_with("__Secure-coffer-console="), "{cookie}");
+    assert!(cookie.ends_with("; Path=/console; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
+    let page = |cookie: &str| {
+        let request = trusting.anonymous().with("cookie", cookie.split(';').next().unwrap());
+        request.at("GET", "/console/variables").header("x-forwarded-proto", "https").send().status
+    };
+    assert_eq!((page(&cookie), page(&cookie.replace("__Secure-", ""))), (200, 303));
+    assert!(sign_in(&trusting, "http").starts_with("coffer-console="));
+    let cautious = Server::start();
+    assert!(sign_in(&cautious, "https").starts_with("coffer-console="), "anyone can say so");
+}
+
+#[test]
 fn a_wrong_key_says_so_and_is_not_repeated() {
     let server = Server::start();
     let mut visitor = Visitor::new(&server);

@@ -29,19 +29,31 @@ pub(super) fn become_it(command: &[OsString], environment: &Environment) -> Fail
     let (program, rest) = command.split_first().expect("clap requires one");
     // Where it works, this process is the program from here on: nothing below runs.
     let error = Command::new(program).args(rest).env_clear().envs(environment.pairs()).exec();
-    failure(program, &error)
+    failure(program, &error, environment)
 }
 
 /// Starts the program as a child that has the signals in `mask` blocked, and no others.
 pub(super) fn start(command: &[OsString], environment: &Environment, mask: &SigSet) -> Result<Pid, Failure> {
     let program = command.first().expect("clap requires one");
-    try_start(command, environment, mask).map_err(|errno| failure(program, &io::Error::from(errno)))
+    try_start(command, environment, mask)
+        .map_err(|errno| failure(program, &io::Error::from(errno), environment))
 }
 
 /// Why it does not run, and the exit code that a shell has for it.
-fn failure(program: &OsStr, error: &io::Error) -> Failure {
+fn failure(program: &OsStr, error: &io::Error, environment: &Environment) -> Failure {
     let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-    Failure::Exit(code, format!("cannot run {}: {error}", program.display()))
+    let mut text = format!("cannot run {}: {error}", program.display());
+    if error.kind() == io::ErrorKind::ArgumentListTooLong {
+        let longest = environment.pairs().max_by_key(|(_, value)| value.len());
+        if let Some((name, value)) = longest {
+            let (all, name, one) = (environment.block().len(), name.display(), value.len());
+            text.push_str(&format!(
+                "; its variables have {all} bytes, {name} alone {one}: one may have 128 KiB, all together a \
+                 quarter of `ulimit -s`; --only chooses among them"
+            ));
+        }
+    }
+    Failure::Exit(code, text)
 }
 
 fn try_start(command: &[OsString], environment: &Environment, mask: &SigSet) -> nix::Result<Pid> {

@@ -33,7 +33,7 @@ pub(super) fn fetch(arguments: &Arguments) -> Result<(Found, Option<String>), Fa
     match api.resolve(&context, true) {
         Ok(answer) => {
             let found = answer.parse()?;
-            keep(cache.as_ref(), &answer);
+            keep(cache.as_ref(), &answer, limit);
             Ok((found, answer.tag().map(str::to_owned)))
         }
         Err(ClientError::Unreachable { url, why }) if !arguments.no_cache => {
@@ -68,14 +68,21 @@ pub(super) fn fetch_unless(
     let Some(answer) = answer else { return Ok(None) };
     let found = answer.parse()?;
     if !arguments.no_cache {
-        keep(Cache::find(&api, &context, variable).as_ref(), &answer);
+        // That it is well-formed was checked before the program was started.
+        let limit = cache_limit().unwrap_or(CACHE_LIMIT);
+        keep(Cache::find(&api, &context, variable).as_ref(), &answer, limit);
     }
     Ok(Some((found, answer.tag().map(str::to_owned))))
 }
 
-fn keep(cache: Option<&Cache>, answer: &Body) {
-    if let Some(Err(error)) = cache.map(|cache| cache.keep(answer.bytes())) {
-        complain(&format!("warning: no cache is left for when the server is away: {error}"));
+fn keep(cache: Option<&Cache>, answer: &Body, limit: Duration) {
+    let Some(cache) = cache else { return };
+    match cache.keep(answer.bytes()) {
+        Ok(()) => cache.forget_others(limit),
+        Err(error) => complain(&format!(
+            "warning: no cache is left in {} for when the server is away: {error}",
+            cache.directory().display()
+        )),
     }
 }
 
@@ -142,7 +149,7 @@ fn injected<'a>(
         if is_dangerous(&variable) && !arguments.allow.iter().any(|allowed| is(&variable, allowed)) {
             if !told.contains(&variable) {
                 complain(&format!(
-                    "warning: {variable} is not injected, as it decides what programs run: --allow {variable} does it"
+                    "warning: {variable} is not injected, as it decides what programs run or whom they trust: --allow {variable} does it"
                 ));
                 told.insert(variable);
             }

@@ -47,21 +47,15 @@ for (const form of document.querySelectorAll("[data-search]")) {
 
 // A revealed value hides itself: also where the page is left open behind another.
 for (const shown of document.querySelectorAll("[data-reveal]")) {
-  const status = document.querySelector("[data-reveal-status]");
   const end = Date.now() + Number(shown.dataset.reveal) * 1000;
   const hide = () => {
     shown.textContent = "[REDACTED]";
     location.replace(shown.dataset.hide);
   };
   const tick = setInterval(() => {
-    const left = Math.ceil((end - Date.now()) / 1000);
-    if (left > 0) {
-      const seconds = status?.querySelector("[data-seconds]");
-      if (seconds) seconds.textContent = String(left);
-    } else {
-      clearInterval(tick);
-      hide();
-    }
+    if (Date.now() < end) return;
+    clearInterval(tick);
+    hide();
   }, 1000);
   addEventListener("pagehide", () => { shown.textContent = "[REDACTED]"; });
 }
