@@ -191,7 +191,7 @@ async fn serve(
     }
     let mut reload = Reload::new(&start, log, vault.clone(), tls);
     let mut health = Health { vault, serving: format!("serving {}", urls.join(" ")), is_well: true };
-    manager.is_ready(&health.serving);
+    manager.is_ready(&health.status());
     let period = manager.watchdog().map_or(LOOK, |within| LOOK.min(within / 3));
     let mut looks = tokio::time::interval(period);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -203,7 +203,7 @@ async fn serve(
             _ = hangup.recv() => {
                 manager.is_reloading();
                 reload.run(&server);
-                manager.is_ready(&health.serving);
+                manager.is_ready(&health.status());
             }
             _ = looks.tick() => health.tell(&manager, &server).await,
             error = server.failed() => break Some(error),
@@ -211,10 +211,21 @@ async fn serve(
     };
     manager.is_stopping();
     tracing::info!("stopping");
-    if failed.is_none() {
-        tokio::join!(server.stop(), control.stop());
-    } else {
-        control.stop().await;
+    let is_serving = failed.is_none();
+    let stop = async {
+        if is_serving {
+            tokio::join!(server.stop(), control.stop());
+        } else {
+            control.stop().await;
+        }
+    };
+    // It has limits of its own, so it ends without a watchdog.
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            _ = looks.tick() => manager.is_alive(),
+        }
     }
     engine.close().map_err(OpeningError::from)?;
     failed.map_or(Ok(()), |error| Err(Failure::io("go on serving")(error)))
@@ -242,10 +253,14 @@ impl Health {
         }
         let is_well = trouble.is_none() && self.vault.is_writable();
         if is_well != self.is_well {
-            let but = if is_well { "" } else { ", but not as it should: see /readyz and the log" };
-            manager.status(&format!("{}{but}", self.serving));
+            self.is_well = is_well;
+            manager.status(&self.status());
         }
-        self.is_well = is_well;
+    }
+
+    fn status(&self) -> String {
+        let but = if self.is_well { "" } else { ", but not as it should: see /readyz and the log" };
+        format!("{}{but}", self.serving)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::checkup;
 use crate::prepared::{Ended, Prepared};
 use crate::random::Random;
 use crate::report::Run;
@@ -15,7 +16,10 @@ pub(crate) fn run(run: &mut Run) {
     let mut random = Random::new(run.seed);
     let prepared = [Ended::Stopped, Ended::Killed].map(|ended| (ended, Prepared::new(4, ended, &mut random)));
     let (mut healed, mut refused) = (0, 0);
-    for seed in run.cases(40, 1000) {
+    for seed in run.cases(24, 1000) {
+        if run.is_over(None) {
+            break;
+        }
         run.case(seed, "damaged files", |random| {
             let (ended, prepared) = random.pick(&prepared);
             if damage(*ended, prepared, random) {
@@ -45,12 +49,17 @@ fn damage(ended: Ended, prepared: &Prepared, random: &mut Random) -> bool {
         }
     };
     eprintln_on_panic(&what, || {
-        traffic.check(&server.test());
-        traffic.check_ids(&server.test());
+        traffic.check(&server);
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
         // What healed is whole from now on.
-        let server = if random.chance(500) { server.stop() } else { server.kill() }.serve();
-        traffic.check(&server.test());
+        let server = if random.chance(500) {
+            let store = server.stop();
+            checkup::check(&store);
+            store.serve()
+        } else {
+            server.kill().serve()
+        };
+        traffic.check(&server);
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
     });
     true
@@ -66,7 +75,7 @@ fn eprintln_on_panic(what: &str, check: impl FnOnce()) {
 }
 
 /// One line that names one of the files, or the directory of one that is gone.
-fn check_refusal(finished: &Finished, victims: &[String], what: &str) {
+pub(crate) fn check_refusal(finished: &Finished, victims: &[String], what: &str) {
     assert_eq!(finished.code, Some(1), "{what}: {finished:?}");
     assert!(!finished.stderr.contains("panicked"), "{what}: {}", finished.stderr);
     let line = finished.stderr.lines().find(|line| line.starts_with("error: "));

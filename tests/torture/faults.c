@@ -4,7 +4,7 @@
  * TORTURE_LOG      where to log each change, for the disk to be put together again as of any moment (disk.rs);
  *                  without it nothing is logged
  * TORTURE_CONTROL  a file of 4096 bytes, shared with the harness: the words below, and at byte 2048 the call
- *                  that was made to fail last
+ *                  that was made to fail last. Where there is a log, this must be there too
  *
  * A log record is made under the same lock as its call, so the log's order is the order of the changes. What
  * goes out on a socket is logged before it is handed over: an answer at place p was promised at p at the latest.
@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -29,8 +30,8 @@
 #include <unistd.h>
 
 /* The words of the control file; interposer.rs has the same list. */
-enum { ARMED, COUNT, FIRST, LAST, FAULT, CLASSES, HITS, SYNC_DELAY, SKIP_SYNC, WORDS };
-enum { FAULT_EIO = 1, FAULT_ENOSPC = 2, FAULT_SHORT = 3 };
+enum { ARMED, COUNT, FIRST, LAST, FAULT, CLASSES, HITS, SYNC_DELAY, SKIP_SYNC, RECORDS, HELD, WORDS };
+enum { FAULT_EIO = 1, FAULT_ENOSPC = 2, FAULT_SHORT = 3, FAULT_LIE = 4 };
 enum { WRITES = 1, SYNCS = 2, OPENS = 4, NAMES = 8, TRUNCATIONS = 16, READS = 32 };
 
 /* The kinds of a record; log.rs has the same list. */
@@ -47,7 +48,6 @@ static char *last_hit;
 static char dir[4096];
 static size_t dir_length;
 static int log_fd = -1;
-static uint64_t records;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 __attribute__((constructor)) static void prepare(void) {
@@ -68,6 +68,18 @@ __attribute__((constructor)) static void prepare(void) {
 }
 
 static uint64_t word(int which) { return control ? atomic_load(&control[which]) : 0; }
+
+/* Several processes may be at work on one directory and one log. The lock between them is in the control file,
+ * where the harness opens it again for those who come after one that was killed. */
+static void enter(void) {
+    pthread_mutex_lock(&lock);
+    while (control && log_fd >= 0 && atomic_exchange(&control[HELD], 1)) sched_yield();
+}
+
+static void leave(void) {
+    if (control && log_fd >= 0) atomic_store(&control[HELD], 0);
+    pthread_mutex_unlock(&lock);
+}
 
 static int inside(const char *path) {
     return dir_length && strncmp(path, dir, dir_length) == 0 && (path[dir_length] == '/' || path[dir_length] == 0);
@@ -110,7 +122,7 @@ static void note(uint32_t kind, uint64_t inode, uint64_t a, uint64_t b, const vo
     uint32_t zeros = kind == LOG_WRITE && n > 0 && bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0;
     struct record record = { kind, zeros, inode, a, b, zeros ? 0 : (uint32_t)n, (uint32_t)m };
     struct iovec parts[3] = { { &record, sizeof record }, { (void *)first, zeros ? 0 : n }, { (void *)second, m } };
-    records++;
+    if (control) atomic_fetch_add(&control[RECORDS], 1);
     syscall(SYS_writev, log_fd, parts, 3);
     errno = saved;
 }
@@ -120,9 +132,9 @@ static void note_path(uint32_t kind, uint64_t inode, const char *path) { note(ki
 /* For calls that change files in a way that the model of a disk does not know. */
 static void unknown(const char *call, const char *path) {
     if (!inside(path)) return;
-    pthread_mutex_lock(&lock);
+    enter();
     note_path(LOG_UNKNOWN, 0, call);
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 /* What the identity of an answer is: the id of its request, which the harness chose. */
@@ -134,9 +146,9 @@ static void note_send(const void *bytes, size_t length) {
     found += sizeof name - 1;
     size_t left = head - (size_t)(found - (const char *)bytes), n = 0;
     while (n < left && found[n] != '\r') n++;
-    pthread_mutex_lock(&lock);
+    enter();
     note(LOG_SEND, 0, 0, 0, found, n, "", 0);
-    pthread_mutex_unlock(&lock);
+    leave();
 }
 
 typedef ssize_t (*writer)(int, const void *, size_t, off_t);
@@ -152,9 +164,10 @@ static ssize_t placed_write(int fd, const void *bytes, size_t length, off_t offs
 
 static ssize_t changed(writer real, const char *call, int fd, const char *path, const void *bytes, size_t length, off_t offset) {
     int failing = fault(WRITES, call, path);
+    if (failing == FAULT_LIE) return (ssize_t)length;
     if (failing == FAULT_SHORT && length > 1) length /= 2;
     else if (failing) return -1;
-    pthread_mutex_lock(&lock);
+    enter();
     struct stat file;
     if (real == plain_write) {
         offset = lseek(fd, 0, SEEK_CUR);
@@ -162,7 +175,7 @@ static ssize_t changed(writer real, const char *call, int fd, const char *path, 
     }
     ssize_t n = real(fd, bytes, length, offset);
     if (n > 0 && fstat(fd, &file) == 0) note(LOG_WRITE, file.st_ino, (uint64_t)offset, (uint64_t)n, bytes, (size_t)n, "", 0);
-    pthread_mutex_unlock(&lock);
+    leave();
     return n;
 }
 
@@ -231,16 +244,16 @@ static int any_sync(const char *call, long number, int fd) {
     path_of(fd, path, sizeof path);
     if (!inside(path)) return (int)syscall(number, fd);
     if (fault(SYNCS, call, path)) return -1;
-    pthread_mutex_lock(&lock);
-    uint64_t begun = records;
-    pthread_mutex_unlock(&lock);
+    enter();
+    uint64_t begun = word(RECORDS);
+    leave();
     uint64_t delay = word(SYNC_DELAY);
     if (delay) usleep((useconds_t)(begun * 7919 % delay));
     int result = word(SKIP_SYNC) ? 0 : (int)syscall(number, fd);
     struct stat file;
-    pthread_mutex_lock(&lock);
+    enter();
     if (result == 0 && fstat(fd, &file) == 0) note(LOG_SYNC, file.st_ino, begun, 0, "", 0, "", 0);
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -251,11 +264,11 @@ int ftruncate64(int fd, off64_t length) {
     char path[4096];
     path_of(fd, path, sizeof path);
     if (inside(path) && fault(TRUNCATIONS, "ftruncate", path)) return -1;
-    pthread_mutex_lock(&lock);
+    enter();
     int result = (int)syscall(SYS_ftruncate, fd, length);
     struct stat file;
     if (result == 0 && inside(path) && fstat(fd, &file) == 0) note(LOG_TRUNCATE, file.st_ino, (uint64_t)length, 0, "", 0, "", 0);
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -265,7 +278,7 @@ static int any_open(int at, const char *name, int flags, mode_t mode) {
     char path[4096];
     if (!resolve(at, name, path) || !inside(path)) return (int)syscall(SYS_openat, at, name, flags, mode);
     if (fault(flags & (O_CREAT | O_WRONLY | O_RDWR) ? OPENS : READS, "open", path)) return -1;
-    pthread_mutex_lock(&lock);
+    enter();
     struct stat before, after;
     int there = fstatat(at, name, &before, 0) == 0;
     int fd = (int)syscall(SYS_openat, at, name, flags, mode);
@@ -273,7 +286,7 @@ static int any_open(int at, const char *name, int flags, mode_t mode) {
         if (!there) note_path(LOG_CREATE, after.st_ino, path);
         else if ((flags & O_TRUNC) && before.st_size > 0) note(LOG_TRUNCATE, after.st_ino, 0, 0, "", 0, "", 0);
     }
-    pthread_mutex_unlock(&lock);
+    leave();
     return fd;
 }
 
@@ -290,10 +303,10 @@ int renameat2(int from, const char *old, int to, const char *new, unsigned flags
     char a[4096], b[4096];
     int meant = resolve(from, old, a) && resolve(to, new, b) && (inside(a) || inside(b));
     if (meant && fault(NAMES, "rename", a)) return -1;
-    pthread_mutex_lock(&lock);
+    enter();
     int result = (int)syscall(SYS_renameat2, from, old, to, new, flags);
     if (result == 0 && meant) note(LOG_RENAME, 0, 0, 0, a, strlen(a), b, strlen(b));
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -304,10 +317,10 @@ int unlinkat(int at, const char *name, int flags) {
     char path[4096];
     int meant = resolve(at, name, path) && inside(path);
     if (meant && fault(NAMES, flags & AT_REMOVEDIR ? "rmdir" : "unlink", path)) return -1;
-    pthread_mutex_lock(&lock);
+    enter();
     int result = (int)syscall(SYS_unlinkat, at, name, flags);
     if (result == 0 && meant) note_path(flags & AT_REMOVEDIR ? LOG_RMDIR : LOG_UNLINK, 0, path);
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 
@@ -318,11 +331,11 @@ int mkdirat(int at, const char *name, mode_t mode) {
     char path[4096];
     int meant = resolve(at, name, path) && inside(path);
     if (meant && fault(NAMES, "mkdir", path)) return -1;
-    pthread_mutex_lock(&lock);
+    enter();
     int result = (int)syscall(SYS_mkdirat, at, name, mode);
     struct stat made;
     if (result == 0 && meant && fstatat(at, name, &made, 0) == 0) note_path(LOG_MKDIR, made.st_ino, path);
-    pthread_mutex_unlock(&lock);
+    leave();
     return result;
 }
 

@@ -22,6 +22,8 @@ enum Word {
     Hits,
     SyncDelay,
     SkipSync,
+    Records,
+    Held,
 }
 
 /// What a call does instead of its work.
@@ -33,6 +35,8 @@ pub(crate) enum Fault {
     NoSpace = 2,
     /// Writes half; what writes nothing fails with EIO.
     Short = 3,
+    /// A write is said to be done, and is not: no disk that a store could live on, so only to see whether it is noticed.
+    Lie = 4,
 }
 
 /// Kinds of calls, to be added.
@@ -75,6 +79,13 @@ impl Control {
     /// Has `command` run under the library, with a log that begins empty.
     pub(crate) fn attach_logged(&self, command: &mut Command) {
         let _ = std::fs::remove_file(self.log_path());
+        self.set(Word::Records, 0);
+        self.set(Word::Held, 0);
+        self.attach_beside(command);
+    }
+
+    /// Has `command` run under the library beside one that is logged, in the same log.
+    pub(crate) fn attach_beside(&self, command: &mut Command) {
         self.attach(command);
         command.env("TORTURE_LOG", self.log_path());
     }

@@ -2,11 +2,13 @@
 //! its commands, and compares it with a model.
 //!
 //! `cargo test --test torture -- --short` tries a little of everything, `-- --long` a lot; named parts only
-//! those, `--seed N` and `--from N` the same again. `docs/faults.md` says what each part proves.
+//! those, `--seed N` and `--from N` the same again, `--seconds N` no longer than that for each part. `docs/faults.md` says what each part proves.
 
 // The figures are what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod checkup;
+mod clients;
 mod damage;
 mod disk;
 mod fuzz;
@@ -21,19 +23,23 @@ mod prepared;
 mod promises;
 mod random;
 mod report;
+mod sabotage;
 // Made for the tests of the interface, which use all of it.
 #[allow(dead_code, unused_imports)]
 #[path = "../it/support/mod.rs"]
 mod support;
 mod traffic;
+mod trail;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use report::{Form, Run};
 
 type Part = (&'static str, fn(&mut Run));
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
+    ("sabotage", sabotage::run),
     ("kill", kill::run),
     ("power", power::run),
     ("io", io::run),
@@ -58,7 +64,7 @@ fn main() -> ExitCode {
     let mut held = true;
     for (name, part) in PARTS {
         if asked.parts.is_empty() || asked.parts.iter().any(|asked| asked == name) {
-            let mut run = Run::new(name, asked.form, asked.seed, asked.cases, asked.from);
+            let mut run = Run::new(name, &asked);
             part(&mut run);
             held &= run.say();
         }
@@ -72,6 +78,8 @@ struct Asked {
     seed: u64,
     cases: Option<u64>,
     from: u64,
+    /// How long each part may go on.
+    longest: Option<Duration>,
     parts: Vec<String>,
 }
 
@@ -79,6 +87,7 @@ impl Asked {
     /// `None` where neither form is asked for, as when all tests are run.
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Asked>, String> {
         let (mut form, mut seed, mut cases, mut from, mut parts) = (None, None, None, 0, Vec::new());
+        let mut longest = None;
         while let Some(argument) = arguments.next() {
             let mut number = || {
                 let text = arguments.next().unwrap_or_default();
@@ -90,6 +99,7 @@ impl Asked {
                 "--seed" => seed = Some(number()?),
                 "--cases" => cases = Some(number()?),
                 "--from" => from = number()?,
+                "--seconds" => longest = Some(Duration::from_secs(number()?)),
                 _ => parts.push(argument),
             }
         }
@@ -102,6 +112,6 @@ impl Asked {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             now.map_or(0, |now| now.as_secs())
         });
-        Ok(Some(Asked { form, seed, cases, from, parts }))
+        Ok(Some(Asked { form, seed, cases, from, longest, parts }))
     }
 }

@@ -12,18 +12,24 @@ use crate::disk::{Cut, Disk};
 use crate::interposer::Control;
 use crate::log::{Log, Record};
 use crate::random::Random;
-use crate::report::Run;
+use crate::report::{Form, Run};
 use crate::support::{Server, Store};
 use crate::traffic::{Measure, Traffic};
 
 /// How often the log of one cycle is cut.
 const CUTS: usize = 4;
+/// The same in the short form.
+const FEW_CUTS: usize = 2;
 
 pub(crate) fn run(run: &mut Run) {
     let server = Server::start();
     let traffic = Traffic::new(&server, 16, 6);
-    let mut power = Power { store: server.stop(), traffic, total: Totals::default() };
+    let cuts = if run.form == Form::Short { FEW_CUTS } else { CUTS };
+    let mut power = Power { store: server.stop(), traffic, cuts, total: Totals::default() };
     for cycle in run.cases(8, 60) {
+        if run.is_over(None) {
+            break;
+        }
         if !run.case(cycle, "cut off", |random| power.cycle(cycle, random)) {
             // What comes after a loss says nothing.
             break;
@@ -39,6 +45,7 @@ pub(crate) fn run(run: &mut Run) {
 struct Power {
     store: Arc<Store>,
     traffic: Traffic,
+    cuts: usize,
     total: Totals,
 }
 
@@ -58,7 +65,7 @@ impl Power {
         let mut disk = Disk::load(self.store.root());
         let log = self.work(cycle, random);
         let answers = log.answers();
-        let mut places: Vec<usize> = (0..CUTS).map(|_| place(&log, &answers, random)).collect();
+        let mut places: Vec<usize> = (0..self.cuts).map(|_| place(&log, &answers, random)).collect();
         places.sort_unstable();
         // The cut that goes on is any of them, so that what it leaves is not always the most.
         let mut records = log.records.into_iter().enumerate();
@@ -98,8 +105,7 @@ impl Power {
             Ok(server) => server,
             Err(finished) => panic!("LOST: {what}: does not start: {}", finished.stderr),
         };
-        traffic.check(&server.test());
-        traffic.check_ids(&server.test());
+        traffic.check(&server);
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
     }
 
@@ -110,8 +116,7 @@ impl Power {
         let mut command = self.store.command(["serve"]);
         control.attach_logged(&mut command);
         let server = Server::spawn(&self.store, command);
-        self.traffic.check(&server.test());
-        self.traffic.check_ids(&server.test());
+        self.traffic.check(&server);
         let measure = match cycle % 8 {
             // So much that segments are filled, and a base is written.
             6 => Measure { least: 2500, longest: Duration::from_secs(60), bytes: 65_000 },

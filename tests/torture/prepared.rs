@@ -30,7 +30,7 @@ impl Prepared {
         let server = work(&mut traffic, server, 150, 9000, random);
         let store = with_new_base(server.stop());
         let server = work(&mut traffic, store.serve(), 100, 9000, random);
-        traffic.check(&server.test());
+        traffic.check(&server);
         let store = match ended {
             Ended::Stopped => server.stop(),
             Ended::Killed => server.kill(),

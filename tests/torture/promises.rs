@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 
 use crate::support::{Client, check_id};
+use crate::trail::{Act, KEPT, Ledger, Outcome, Trail, fingerprint};
 
 /// What a key holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +43,13 @@ struct Step {
 pub(crate) struct Entry {
     states: Vec<State>,
     steps: Vec<Step>,
+    /// The versions that were found last, newest first, with the fingerprints of their texts.
+    versions: Vec<(u64, u64)>,
 }
 
 impl Default for Entry {
     fn default() -> Entry {
-        Entry { states: vec![State::ABSENT], steps: Vec::new() }
+        Entry { states: vec![State::ABSENT], steps: Vec::new(), versions: Vec::new() }
     }
 }
 
@@ -158,6 +161,8 @@ fn shown(state: &State) -> String {
 pub(crate) struct Promises {
     pub(crate) account: String,
     pub(crate) entries: BTreeMap<String, Entry>,
+    /// What of this must be in the audit trail.
+    pub(crate) ledger: Ledger,
     next: u64,
 }
 
@@ -165,7 +170,7 @@ impl Promises {
     /// An account of which nothing is known to the store.
     pub(crate) fn new(account: &str, definitions: &[String]) -> Promises {
         let entries = definitions.iter().map(|id| (id.clone(), Entry::default())).collect();
-        Promises { account: account.to_owned(), entries, next: 0 }
+        Promises { account: account.to_owned(), entries, ledger: Ledger::default(), next: 0 }
     }
 
     /// An id for the next request.
@@ -187,14 +192,27 @@ impl Promises {
         json!({ "variable_definition_id": definition, "value": text, "linked_account_id": self.account })
     }
 
+    /// What the trail calls one of these values.
+    pub(crate) fn key(&self, definition: &str) -> String {
+        format!("{}/{definition}", self.account)
+    }
+
     /// Goes back to what was promised at the moment `cut`, and forgets the moments.
-    pub(crate) fn rewind(&mut self, cut: usize, moments: Moments<'_>, seen: &HashMap<String, usize>) {
+    pub(crate) fn rewind(
+        &mut self,
+        cut: usize,
+        moments: Moments<'_>,
+        seen: &HashMap<String, usize>,
+        is_judged: bool,
+    ) {
         for entry in self.entries.values_mut() {
             entry.rewind(cut, moments, seen);
         }
+        self.ledger.rewind(cut, moments, is_judged);
     }
 
-    /// Checks that values, list and total agree with each other and with what was promised.
+    /// Checks that values, list and total agree with each other and with what was promised; of versions, that
+    /// there are as many as are kept.
     pub(crate) fn check(&mut self, api: &Client) {
         self.check_as(api, true);
     }
@@ -215,8 +233,11 @@ impl Promises {
         let mut there = 0;
         let mut entries = std::mem::take(&mut self.entries);
         for (definition, entry) in &mut entries {
-            let key = format!("{}/{definition}", self.account);
+            let key = self.key(definition);
             let request = self.request();
+            if reveal {
+                self.ledger.ask(&request, Act::Reveal);
+            }
             let resolved = api
                 .resolve(definition)
                 .query("linked_account_id", &self.account)
@@ -225,8 +246,12 @@ impl Promises {
                 .send();
             let doc = docs.iter().find(|doc| doc["variable_definition_id"]["_id"] == **definition);
             if resolved.status == 404 {
+                if reveal {
+                    self.ledger.answered(Outcome::Refused);
+                }
                 assert!(doc.is_none(), "LOST: {key} is listed and does not resolve");
                 entry.found(&key, &request, State::ABSENT);
+                entry.versions.clear();
                 continue;
             }
             there += 1;
@@ -238,11 +263,57 @@ impl Promises {
                 text: resolved["value"].as_str().expect("text").to_owned(),
                 id: Some(check_id(&doc["_id"])),
             };
+            // Only what is encrypted is revealed.
+            let outcome = if resolved["encrypted"] == true { Outcome::Done } else { Outcome::Refused };
+            if reveal {
+                self.ledger.answered(outcome);
+                entry.versions = self.versions(api, &found, outcome);
+            }
             entry.found(&key, &request, found);
         }
         self.entries = entries;
         assert_eq!(docs.len(), there, "LOST: {} has values that nobody set", self.account);
         assert_eq!(list["totalDocs"], there, "LOST: the total of {} is wrong", self.account);
+    }
+
+    /// The versions of a value, newest first.
+    fn versions(&mut self, api: &Client, value: &State, outcome: Outcome) -> Vec<(u64, u64)> {
+        let request = self.request();
+        self.ledger.ask(&request, Act::Reveal);
+        let id = value.id.as_deref().expect("it was listed");
+        let page = api
+            .get(&format!("/env/values/{id}/versions"))
+            .query("reveal", "true")
+            .query("limit", "1000")
+            .header("x-request-id", &request)
+            .send()
+            .ok();
+        self.ledger.answered(outcome);
+        let version = |doc: &Value| {
+            let text = doc["value"].as_str().expect("text");
+            (doc["version"].as_u64().expect("a version"), fingerprint(text))
+        };
+        let docs = page["docs"].as_array().expect("docs");
+        assert_eq!(page["totalDocs"], docs.len(), "LOST: the total of versions of {id} is wrong");
+        docs.iter().map(version).collect()
+    }
+
+    /// Checks that what was found last is what the trail tells, former versions too.
+    pub(crate) fn agree(&self, trail: &Trail) {
+        for (definition, entry) in &self.entries {
+            let key = self.key(definition);
+            let state = entry.certain().expect("it was checked");
+            let told = trail.values.get(&key).cloned().unwrap_or_default();
+            let last = told.texts.len() as u64;
+            assert_eq!(state.version, last, "LOST: {key} has another version than the trail tells");
+            let kept = told.texts.iter().enumerate().rev().take(KEPT);
+            let kept: Vec<(u64, u64)> = kept.map(|(at, text)| (at as u64 + 1, *text)).collect();
+            assert_eq!(entry.versions, kept, "LOST: versions of {key}");
+            if last > 0 {
+                assert_eq!(state.id, Some(told.id), "LOST: the id of {key}");
+                assert_eq!(kept[0].1, fingerprint(&state.text), "LOST: {key} is not its newest version");
+            }
+        }
     }
 
     /// Deletes a value by its id and checks that it is gone: the index from id to value is whole.
@@ -256,8 +327,10 @@ impl Promises {
         let entry = self.entries.get_mut(&definition).expect("it was found");
         let id = entry.certain().and_then(|state| state.id.clone()).expect("it was checked");
         entry.begin_deletion(&request);
+        self.ledger.ask(&request, Act::Delete(self.key(&definition)));
         api.delete(&format!("/env/values/{id}")).header("x-request-id", &request).send().ok();
-        entry.acknowledge(State::ABSENT);
+        self.ledger.answered(Outcome::Done);
+        self.entries.get_mut(&definition).expect("it was found").acknowledge(State::ABSENT);
         self.check(api);
     }
 }

@@ -4,8 +4,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::Asked;
 use crate::random::Random;
 
 /// How much is tried.
@@ -27,14 +28,32 @@ pub(crate) struct Run {
     /// The first case, where it was said.
     from: u64,
     begun: Instant,
+    /// After which no new case is begun, where it was said.
+    longest: Option<Duration>,
     tried: u64,
     lost: u64,
+    /// Faults of the checks' own making that they noticed.
+    noticed: u64,
     notes: Vec<String>,
+    /// When it was last said how far it has come.
+    said: Instant,
 }
 
+/// How often the long form says so.
+const SAY: Duration = Duration::from_secs(60);
+
 impl Run {
-    pub(crate) fn new(part: &'static str, form: Form, seed: u64, cases: Option<u64>, from: u64) -> Run {
-        Run { part, form, seed, cases, from, begun: Instant::now(), tried: 0, lost: 0, notes: Vec::new() }
+    pub(crate) fn new(part: &'static str, asked: &Asked) -> Run {
+        let Asked { form, seed, cases, from, longest, .. } = *asked;
+        let begun = Instant::now();
+        let notes = Vec::new();
+        let (tried, lost, noticed, said) = (0, 0, 0, begun);
+        Run { part, form, seed, cases, from, begun, longest, tried, lost, noticed, notes, said }
+    }
+
+    /// Whether there is no time left for another case; `otherwise` is how long it may take where nobody said.
+    pub(crate) fn is_over(&self, otherwise: Option<Duration>) -> bool {
+        self.longest.or(otherwise).is_some_and(|longest| self.begun.elapsed() >= longest)
     }
 
     /// The numbers of the cases to try.
@@ -46,16 +65,40 @@ impl Run {
     /// Tries one case, with random numbers that are the same wherever a run begins; what it panics with is a
     /// loss. Whether it held.
     pub(crate) fn case(&mut self, number: u64, what: &str, case: impl FnOnce(&mut Random)) -> bool {
+        if self.form == Form::Long && self.said.elapsed() > SAY {
+            self.said = Instant::now();
+            eprintln!("{}: {} tried so far, {} lost", self.part, self.tried, self.lost);
+        }
         self.tried += 1;
         let mut random = Random::new(self.seed).fork(number);
         match catch_unwind(AssertUnwindSafe(|| case(&mut random))) {
             Ok(()) => true,
             Err(panic) => {
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
                 self.lost += 1;
+                let text = text(panic.as_ref());
                 eprintln!("{}: case {number} ({what}) of seed {}: {text}", self.part, self.seed);
                 false
+            }
+        }
+    }
+
+    /// Has the checks meet something that they must notice, or they prove nothing: a loss where they do not.
+    pub(crate) fn sabotage(&mut self, what: &str, check: impl FnOnce(&mut Random)) {
+        let mut random = Random::new(self.seed).fork(u64::MAX - self.noticed);
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let checked = catch_unwind(AssertUnwindSafe(|| check(&mut random)));
+        std::panic::set_hook(loud);
+        let part = self.part;
+        match checked {
+            Err(panic) => {
+                self.noticed += 1;
+                let why: String = text(panic.as_ref()).chars().take(160).collect();
+                println!("{part:10} noticed {what}: {}", why.replace('\n', " "));
+            }
+            Ok(()) => {
+                self.lost += 1;
+                eprintln!("{part}: UNNOTICED with seed {}: {what}", self.seed);
             }
         }
     }
@@ -69,8 +112,18 @@ impl Run {
     pub(crate) fn say(&self) -> bool {
         let Run { part, seed, tried, lost, .. } = self;
         let seconds = self.begun.elapsed().as_secs_f64();
+        let noticed = match self.noticed {
+            0 => String::new(),
+            noticed => format!(", {noticed} sabotages noticed"),
+        };
         let notes: String = self.notes.iter().map(|note| format!(", {note}")).collect();
-        println!("{part:10} {tried} tried, {lost} lost{notes} (seed {seed}, {seconds:.0} s)");
+        println!("{part:10} {tried} tried, {lost} lost{noticed}{notes} (seed {seed}, {seconds:.0} s)");
         *lost == 0
     }
+}
+
+/// What a panic says.
+fn text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic")
 }

@@ -5,11 +5,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::promises::{Promises, State};
+use crate::checkup;
+use crate::clients::{Going, create, read, write};
+use crate::promises::{Moments, Promises, State};
 use crate::random::Random;
-use crate::support::{Client, Connection, Response, Server};
+use crate::support::{Client, Server};
+use crate::trail::{Asked, Entry, Ledger, Trail};
 
 /// All clients of a store, and what they were promised.
 pub(crate) struct Traffic {
@@ -21,6 +24,13 @@ pub(crate) struct Traffic {
     maybe: Vec<String>,
     /// Texts that were read, and the requests that read them.
     seen: Mutex<Vec<(String, String)>>,
+    /// What of definitions and of reads must be in the audit trail.
+    others: [Ledger; 2],
+    /// The trail as of when it was last certain, and since.
+    trail: Trail,
+    judged: Option<(Trail, String)>,
+    /// A key that sees all of the trail.
+    auditor: String,
     turn: u64,
 }
 
@@ -32,6 +42,10 @@ impl Clone for Traffic {
             names: self.names.clone(),
             maybe: self.maybe.clone(),
             seen: Mutex::new(self.seen.lock().expect("whole").clone()),
+            others: self.others.clone(),
+            trail: self.trail.clone(),
+            judged: self.judged.clone(),
+            auditor: self.auditor.clone(),
             turn: self.turn,
         }
     }
@@ -42,12 +56,6 @@ pub(crate) struct Measure {
     pub(crate) least: u64,
     pub(crate) longest: Duration,
     pub(crate) bytes: usize,
-}
-
-/// What goes on during a burst.
-struct Going {
-    stop: AtomicBool,
-    acknowledged: AtomicU64,
 }
 
 impl Traffic {
@@ -61,8 +69,10 @@ impl Traffic {
         let definitions: Vec<String> = (0..definitions).map(define).collect();
         let promises =
             (0..writers).map(|index| Promises::new(&format!("user_{index}"), &definitions)).collect();
-        let (names, maybe, seen) = (Vec::new(), Vec::new(), Mutex::default());
-        Traffic { definitions, promises, names, maybe, seen, turn: 0 }
+        let auditor = server.store().create_key(&["--environment", "all", "--permissions", "admin"]);
+        let trail = Trail::begin(&server.test(), &server.test().key(&auditor));
+        let (names, maybe, seen, others) = (Vec::new(), Vec::new(), Mutex::default(), Default::default());
+        Traffic { definitions, promises, names, maybe, seen, others, trail, judged: None, auditor, turn: 0 }
     }
 
     /// All clients at work; `end` is called once the measure is full, and must end the server or leave it. Also how many requests were acknowledged.
@@ -77,16 +87,17 @@ impl Traffic {
         let (api, address, turn) = (server.test(), server.address(), self.turn);
         let going = Going { stop: AtomicBool::new(false), acknowledged: AtomicU64::new(0) };
         let seeds: Vec<Random> = (0..self.promises.len() + 2).map(|_| Random::new(random.next())).collect();
-        let Traffic { promises, names, maybe, seen, definitions, .. } = self;
+        let Traffic { promises, names, maybe, seen, definitions, others, .. } = self;
+        let [making, reading] = others;
         let accounts: Vec<String> = promises.iter().map(|promises| promises.account.clone()).collect();
         let ended = std::thread::scope(|scope| {
             for (promises, random) in promises.iter_mut().zip(&seeds) {
                 let (api, going, random) = (&api, &going, random.clone());
                 scope.spawn(move || write(promises, api, address, going, measure.bytes, random));
             }
-            scope.spawn(|| create(turn, names, maybe, &api, address, &going));
+            scope.spawn(|| create(turn, (names, maybe), making, &api, address, &going));
             let reader = seeds.last().expect("more than there are writers").clone();
-            scope.spawn(|| read(seen, &accounts, definitions, &api, address, &going, reader));
+            scope.spawn(|| read((seen, reading), &accounts, definitions, &api, address, &going, reader));
             let start = Instant::now();
             while going.acknowledged.load(Ordering::Relaxed) < measure.least
                 && start.elapsed() < measure.longest
@@ -110,9 +121,7 @@ impl Traffic {
                 *first = moment.min(*first);
             }
         }
-        for promises in &mut self.promises {
-            promises.rewind(cut, &moments, &seen);
-        }
+        self.rewind_each(cut, &moments, &seen);
         let promised = |request: &str| request.is_empty() || moments(request).is_some_and(|at| at <= cut);
         for (name, request) in std::mem::take(&mut self.names) {
             if promised(&request) {
@@ -129,14 +138,52 @@ impl Traffic {
         for (text, _) in self.seen.get_mut().expect("whole").drain(..) {
             seen.insert(text, 0);
         }
+        self.rewind_each(usize::MAX, &|_| Some(0), &seen);
+    }
+
+    fn rewind_each(&mut self, cut: usize, moments: Moments<'_>, seen: &HashMap<String, usize>) {
+        let judged = self.judged.take().filter(|(_, request)| moments(request).is_some_and(|at| at <= cut));
+        let is_judged = judged.is_some();
+        if let Some((trail, _)) = judged {
+            self.trail = trail;
+        }
         for promises in &mut self.promises {
-            promises.rewind(usize::MAX, &|_| Some(0), &seen);
+            promises.rewind(cut, moments, seen, is_judged);
+        }
+        for ledger in &mut self.others {
+            ledger.rewind(cut, moments, is_judged);
         }
     }
 
-    /// Checks everything that was promised.
-    pub(crate) fn check(&mut self, api: &Client) {
-        self.check_by(api, Promises::check);
+    /// Checks everything that was promised: values, lists, totals, ids, former versions and the audit trail.
+    pub(crate) fn check(&mut self, server: &Server) {
+        let api = server.test();
+        self.check_by(&api, Promises::check);
+        self.check_ids(&api);
+        self.check_trail(&api);
+        checkup::check(server.store());
+        assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
+    }
+
+    /// The trail as it was certain last, what it has since, and what the clients know of that.
+    pub(crate) fn told(&mut self, api: &Client) -> (Trail, Vec<Entry>, Vec<Vec<Asked>>) {
+        let entries = self.trail.read(&api.key(&self.auditor), "");
+        let promises = self.promises.iter_mut().map(|promises| &mut promises.ledger);
+        let clients = promises.chain(&mut self.others).map(|ledger| ledger.judge().to_vec()).collect();
+        (self.trail.clone(), entries, clients)
+    }
+
+    /// Checks that the trail has what it must, and that values and versions are what it tells.
+    fn check_trail(&mut self, api: &Client) {
+        let request = self.promises[0].request();
+        let entries = self.trail.read(&api.key(&self.auditor), &request);
+        let promises = self.promises.iter_mut().map(|promises| &mut promises.ledger);
+        let clients: Vec<&[Asked]> = promises.chain(&mut self.others).map(|ledger| ledger.judge()).collect();
+        let judged = self.trail.after(&entries, &clients);
+        let trail = judged.unwrap_or_else(|lost| panic!("LOST: in the audit trail: {lost}"));
+        trail.check_view(api);
+        self.promises.iter().for_each(|promises| promises.agree(&trail));
+        self.judged = Some((trail, request));
     }
 
     /// [`Traffic::check`] where nothing can be written, and so nothing encrypted be revealed. Says nothing of
@@ -165,7 +212,7 @@ impl Traffic {
     }
 
     /// Deletes by id for one in eight of the accounts, another eighth each time.
-    pub(crate) fn check_ids(&mut self, api: &Client) {
+    fn check_ids(&mut self, api: &Client) {
         let turn = usize::try_from(self.turn).expect("few");
         for promises in self.promises.iter_mut().skip(turn % 8).step_by(8) {
             promises.check_ids(api);
@@ -215,121 +262,4 @@ fn all(api: &Client, path: &str, field: &str) -> Vec<String> {
     }
     assert_eq!(found.len() as u64, total, "LOST: the total of {path} is wrong");
     found
-}
-
-fn write(
-    promises: &mut Promises,
-    api: &Client,
-    address: std::net::SocketAddr,
-    going: &Going,
-    bytes: usize,
-    mut random: Random,
-) {
-    let Ok(mut connection) = Connection::open(address) else { return };
-    let definitions: Vec<String> = promises.entries.keys().cloned().collect();
-    while !going.stop.load(Ordering::Relaxed) {
-        let definition = random.pick(&definitions);
-        let request = promises.request();
-        let (text, body) = {
-            let text = promises.text(usize::try_from(random.below(bytes as u64 + 1)).expect("short"));
-            let body = promises.body(definition, &text);
-            (text, body)
-        };
-        let entry = promises.entries.get_mut(definition).expect("one of its own");
-        let held = entry.certain().and_then(|state| state.id.clone()).filter(|_| random.chance(140));
-        let (asked, deletes) = match held {
-            Some(id) => (api.delete(&format!("/env/values/{id}")), true),
-            None => (api.post("/env/values", &body), false),
-        };
-        if deletes {
-            entry.begin_deletion(&request);
-        } else {
-            entry.begin_set(&request, &text);
-        }
-        let Ok(answer) = connection.exchange(&asked.header("x-request-id", &request)) else { break };
-        if is_failure(&answer) {
-            if answer.status == 507 {
-                entry.refuse();
-            }
-            continue;
-        }
-        let answer = answer.ok();
-        entry.acknowledge(if deletes {
-            State { version: 0, text: String::new(), id: None }
-        } else {
-            set(&answer, text)
-        });
-        going.acknowledged.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn set(answer: &Value, text: String) -> State {
-    let id = answer["_id"].as_str().expect("an id").to_owned();
-    State { version: answer["version"].as_u64().expect("a version"), text, id: Some(id) }
-}
-
-/// Whether the store could not do it: its outcome is not known, unless it says that it was full.
-fn is_failure(answer: &Response) -> bool {
-    let failed = matches!(answer.status, 500 | 503 | 507);
-    if failed {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    failed
-}
-
-/// Creates definitions.
-fn create(
-    turn: u64,
-    names: &mut Vec<(String, String)>,
-    maybe: &mut Vec<String>,
-    api: &Client,
-    address: std::net::SocketAddr,
-    going: &Going,
-) {
-    let Ok(mut connection) = Connection::open(address) else { return };
-    for index in 0.. {
-        if going.stop.load(Ordering::Relaxed) {
-            return;
-        }
-        let name = format!("T{turn}_{index}");
-        let asked = api
-            .post("/env/definitions", &json!({ "name": name, "scope": "workflow" }))
-            .header("x-request-id", &name);
-        match connection.exchange(&asked) {
-            Ok(answer) if answer.status == 201 => names.push((name.clone(), name)),
-            Ok(answer) if is_failure(&answer) => maybe.push(name),
-            Ok(answer) => panic!("{}: {}", answer.status, answer.text()),
-            Err(_) => return maybe.push(name),
-        }
-    }
-}
-
-/// Reads values of the others: what was seen must not be taken back.
-fn read(
-    seen: &Mutex<Vec<(String, String)>>,
-    accounts: &[String],
-    definitions: &[String],
-    api: &Client,
-    address: std::net::SocketAddr,
-    going: &Going,
-    mut random: Random,
-) {
-    let Ok(mut connection) = Connection::open(address) else { return };
-    let turn = random.next();
-    for index in 0.. {
-        if going.stop.load(Ordering::Relaxed) {
-            return;
-        }
-        let request = format!("read.{turn}.{index}");
-        let asked = api
-            .resolve(random.pick(definitions).as_str())
-            .query("linked_account_id", random.pick(accounts).as_str())
-            .query("reveal", "true")
-            .header("x-request-id", &request);
-        let Ok(answer) = connection.exchange(&asked) else { return };
-        if answer.status == 200 {
-            let text = answer.ok()["value"].as_str().expect("text").to_owned();
-            seen.lock().expect("whole").push((text, request));
-        }
-    }
 }

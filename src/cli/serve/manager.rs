@@ -58,9 +58,11 @@ impl ServiceManager {
         ));
     }
 
-    /// The server answers.
+    /// The server answers. For whoever wants to hear it.
     pub(super) fn is_alive(&self) {
-        self.tell("WATCHDOG=1");
+        if self.watchdog.is_some() {
+            self.tell("WATCHDOG=1");
+        }
     }
 
     /// The server stops.

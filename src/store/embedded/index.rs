@@ -1,6 +1,7 @@
 //! sled as an index over the journal: it finds records, and can be rebuilt from nothing.
 //!
-//! What stands under a key is in [`stored`](super::stored).
+//! What stands under a key is in [`stored`](super::stored). What is [`numbered`], entries of
+//! audit chains and former versions, stands in a file beside sled's.
 //!
 //! The tree `engine` holds what the engine notes about the index itself.
 
@@ -13,12 +14,13 @@ use parking_lot::RwLock;
 use sled::IVec;
 
 use super::index_files;
+use super::numbered::{self, Additions, Numbered};
 use super::recent::Recent;
 use super::stored::{ChunkKey, HEAD, Head, INLINE, chunks, encode};
 use crate::store::{Error, Record, Revision, Tree};
 
 /// Raised when the layout described above changes: another number means a rebuild.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const KEY_FORMAT: &[u8] = b"format";
 
@@ -31,6 +33,7 @@ pub(super) struct Index {
     trees: Vec<sled::Tree>,
     overflow: sled::Tree,
     engine: sled::Tree,
+    numbered: Numbered,
     /// Which trees may have records in chunks. Where none has, a write need not look at what it replaces.
     chunked: [AtomicBool; Tree::ALL.len()],
     /// Held for writing while a group is applied, for reading by those who read more than one key: they
@@ -73,6 +76,7 @@ impl Index {
         let trees = Tree::ALL.iter().map(|tree| db.open_tree(tree.name())).collect::<Result<_, _>>()?;
         let overflow = db.open_tree("overflow")?;
         let engine = db.open_tree("engine")?;
+        let numbered = Numbered::open(dir)?;
         let chunked = Tree::ALL.map(|tree| AtomicBool::new(has_prefix(&overflow, &[u8::from(tree)])));
         Ok(Index {
             dir: dir.to_owned(),
@@ -80,6 +84,7 @@ impl Index {
             trees,
             overflow,
             engine,
+            numbered,
             chunked,
             whole_groups: RwLock::new(()),
             recent: Recent::default(),
@@ -97,6 +102,9 @@ impl Index {
     pub(super) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Record>, Error> {
         if self.recent.covers(tree) {
             return self.get_recent(tree, key);
+        }
+        if let Some(place) = numbered::place(tree, key) {
+            return self.numbered.get(place, key);
         }
         let Some(stored) = self.tree(tree).get(key).map_err(unreadable)? else { return Ok(None) };
         if let Head::Inline(revision, value) = Head::parse(&stored)? {
@@ -126,6 +134,9 @@ impl Index {
         if let Some(revision) = self.recent.revision(tree, key) {
             return Ok(Some(revision));
         }
+        if let Some(place) = numbered::place(tree, key) {
+            return self.numbered.revision(place, key);
+        }
         let stored = self.tree(tree).get(key).map_err(unreadable)?;
         stored.map(|stored| Head::parse(&stored).map(|head| head.revision())).transpose()
     }
@@ -144,9 +155,25 @@ impl Index {
             _ => Bound::Included(prefix),
         };
         let _whole = self.whole_groups.read();
-        for entry in self.tree(tree).range::<&[u8], _>((from, Bound::Unbounded)) {
-            let (key, stored) = entry.map_err(unreadable)?;
-            if !key.starts_with(prefix) || visit(self.record(tree, &key, &stored)?).is_break() {
+        let mut entries = numbered::covers(tree).then(|| self.numbered.walk(tree, prefix, from));
+        let mut entry_before =
+            |key: Option<&[u8]>| entries.as_mut().map_or(Ok(None), |entries| entries.next_before(key));
+        for found in self.tree(tree).range::<&[u8], _>((from, Bound::Unbounded)) {
+            let (key, stored) = found.map_err(unreadable)?;
+            if !key.starts_with(prefix) {
+                break;
+            }
+            while let Some(entry) = entry_before(Some(&key))? {
+                if visit(entry).is_break() {
+                    return Ok(());
+                }
+            }
+            if visit(self.record(tree, &key, &stored)?).is_break() {
+                return Ok(());
+            }
+        }
+        while let Some(entry) = entry_before(None)? {
+            if visit(entry).is_break() {
                 break;
             }
         }
@@ -187,22 +214,35 @@ impl Index {
         let _whole = self.whole_groups.write();
         // Before sled: a reader who sees what a commit deleted must find this too.
         self.begun.fetch_max(newest, Ordering::Relaxed);
+        let mut entries = Additions::default();
         for same_key in writes.chunk_by(|a, b| a.place() == b.place()) {
             if let Some(last) = same_key.last() {
                 self.recent.forget(last.tree, last.key);
-                self.apply_one(*last, &mut scratch)?;
+                self.apply_one(*last, &mut scratch, &mut entries)?;
             }
         }
-        Ok(())
+        Ok(self.numbered.append(&entries)?)
     }
 
     /// Makes writes to different keys, in an index that nobody reads yet.
     pub(super) fn load(&self, writes: &[IndexWrite<'_>]) -> sled::Result<()> {
         let mut scratch = Vec::with_capacity(HEAD + INLINE);
-        writes.iter().try_for_each(|write| self.apply_one(*write, &mut scratch))
+        let mut entries = Additions::default();
+        writes.iter().try_for_each(|write| self.apply_one(*write, &mut scratch, &mut entries))?;
+        Ok(self.numbered.append(&entries)?)
     }
 
-    fn apply_one(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
+    /// Makes a write to sled, or adds it to the entries that are written together.
+    fn apply_one<'w>(
+        &self,
+        write: IndexWrite<'w>,
+        scratch: &mut Vec<u8>,
+        entries: &mut Additions<'w>,
+    ) -> sled::Result<()> {
+        if let Some(place) = numbered::place(write.tree, write.key) {
+            self.numbered.add(place, write, entries);
+            return Ok(());
+        }
         self.replace_chunks(write)?;
         self.replace_head(write, scratch)
     }
@@ -262,6 +302,12 @@ impl Index {
     pub(super) fn has_format(&self) -> Result<bool, String> {
         let format = self.engine.get(KEY_FORMAT).map_err(|e| e.to_string())?;
         Ok(format.is_some_and(|format| format == FORMAT.to_be_bytes()))
+    }
+
+    /// Makes it look like another release's.
+    #[cfg(test)]
+    pub(super) fn forget_format(&self) {
+        self.engine.remove(KEY_FORMAT).unwrap();
     }
 
     /// Where its files are.

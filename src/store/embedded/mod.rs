@@ -27,6 +27,7 @@ mod keeper;
 mod loader;
 mod lock;
 mod logged;
+mod numbered;
 mod open;
 mod queue;
 mod quiet;

@@ -212,19 +212,23 @@ impl Builder<'_> {
                 self.mark_open()?;
                 match self.continue_index() {
                     Ok(index) => Ok(index),
-                    Err(why) => self.rebuild(&Why::Damaged(why)),
+                    Err(why) => self.rebuild(&why),
                 }
             }
             Belief::Nothing(why) => self.rebuild(&why),
         }
     }
 
-    fn continue_index(&self) -> Result<Index, String> {
-        let index = quiet::catch(|| {
+    fn continue_index(&self) -> Result<Index, Why> {
+        let opened = quiet::catch(|| {
             let index = open_index(&self.files.index_dir(), self.tuning).map_err(|e| e.to_string())?;
-            if index.has_format()? { Ok(index) } else { Err("its format is not this release's".into()) }
+            let has_format = index.has_format()?;
+            Ok((index, has_format))
         });
-        index.and_then(|opened| opened)
+        match opened.and_then(|opened| opened).map_err(Why::Damaged)? {
+            (index, true) => Ok(index),
+            (_, false) => Err(Why::Open("its layout is not this release's")),
+        }
     }
 
     /// Writes the state that says: this index is in use.

@@ -6,6 +6,7 @@ mod checking;
 mod damage;
 mod failing;
 mod following;
+mod numbered;
 mod opening;
 pub(super) mod trap;
 mod upkeep;
@@ -17,7 +18,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::conformance::block_on;
+use crate::store::chain;
+use crate::store::conformance::{append, block_on};
 
 /// Small sizes, so that segments roll and bases are written within a test.
 pub(super) fn small() -> Tuning {
@@ -45,13 +47,17 @@ fn reopen(dir: &Path) -> Result<Embedded, OpenError> {
     Embedded::open_tuned(dir, small())
 }
 
-/// Commits `count` values of mixed sizes, some of them over those of before.
+/// Commits `count` values of mixed sizes, some of them over those of before. With each go an entry of a chain, and a
+/// version to a value that keeps ten.
 fn fill(store: &Embedded, count: usize) {
     for i in 0..count {
         let value = vec![u8::try_from(i % 251).unwrap(); if i % 7 == 0 { 9000 } else { 100 }];
         let batch =
             Batch::new().put(Tree::Values, format!("k{:03}", i % 40), value).add(Tree::Counters, "n", 1);
-        block_on(store.commit(batch)).unwrap();
+        let batch = batch.append(append("fill/", &i.to_string(), &["environment/e/"]));
+        let version = |number| chain::key(b"o/v/", number as u64);
+        let batch = batch.put(Tree::ValueVersions, version(i + 10), i.to_string());
+        block_on(store.commit(batch.delete(Tree::ValueVersions, version(i)))).unwrap();
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::prepared;
+use super::{logged, prepared};
 use crate::support::{Config, Server, Store, eventually, finish};
 
 /// `serve` with what is at descriptor 0 passed as descriptors from 3 on.
@@ -34,7 +34,7 @@ fn a_server_serves_on_the_sockets_that_it_is_passed() {
     let mut answer = String::new();
     early.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    assert!(server.stderr().contains("`server.listen` is not used"), "{}", server.stderr());
+    logged(&server, "`server.listen` is not used");
     server.test().get("/env/definitions").send().ok();
     server.stop();
 
@@ -75,7 +75,7 @@ fn a_passed_socket_is_no_way_around_what_holds_beyond_this_machine() {
     assert!(said.contains("allow_plaintext"), "{said}");
     store.configure(&Config::new().set("server", "allow_plaintext", "true"));
     let server = Server::spawn(&store, passing(&store, beyond(), 1, "http"));
-    assert!(server.stderr().contains("plain HTTP beyond this machine"), "{}", server.stderr());
+    logged(&server, "plain HTTP beyond this machine");
     server.stop();
 }
 

@@ -36,6 +36,12 @@ pub(super) fn targets() -> Vec<Box<dyn Target>> {
     ]
 }
 
+/// A parser that must be found out.
+pub(super) fn careless() -> impl Target {
+    let parse = |text: &str| assert!(!text.contains('}'), "a brace");
+    Texts { name: "careless", samples: DOTENV, parse }
+}
+
 const DOTENV: &[&str] = &[
     "A=1\nexport B='two words'\nC=\"a\\nb\\\"c\\\\\" # said\nD=`x`\n\n# nothing\nE=\n",
     "X=\"several\nlines\"\r\nY='it is'\nZ=a#b\nW=$HOME\n",
@@ -77,7 +83,7 @@ impl Target for Texts {
 }
 
 /// Says with which input a parser panicked.
-fn guarded(input: &[u8], parse: impl FnOnce()) {
+pub(super) fn guarded(input: &[u8], parse: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(parse)).is_err() {
         panic!("FOUND: `{}`", shown(input));
     }

@@ -1,25 +1,40 @@
 //! The commands that are interrupted.
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Interrupted, kept};
+use crate::checkup;
 use crate::interposer::Control;
-use crate::prepared::{Ended, Prepared};
+use crate::prepared::Prepared;
 use crate::random::Random;
-use crate::support::{Config, Finished, Server, Store, finish};
+use crate::support::{Config, Finished, Server, Store, eventually, finish};
 use crate::traffic::Traffic;
 
-type Prepare = fn(&mut Random) -> Box<dyn Interrupted>;
+/// Each begins with the store as it was prepared, whatever the one before it left.
+type Prepare = fn(&Rc<Prepared>) -> Box<dyn Interrupted>;
 
-pub(super) const COMMANDS: [(&str, Prepare); 8] = [
-    ("init", |_| Box::new(Init(Arc::new(Store::uninitialized(&Config::new()))))),
-    ("keys create", |random| Box::new(OnStore::new(keys_create, key_is_there, random))),
-    ("serve and stop", |random| Box::new(OnStore::new(serve_and_stop, account_is_there, random))),
-    ("compact", |random| Box::new(OnStore::new(compact, |_, _, _| {}, random))),
-    ("compact while serving", |random| Box::new(OnStore::new(compact_while_serving, |_, _, _| {}, random))),
-    ("backup create", |random| Box::new(kept::BackupCreate::new(random))),
-    ("backup restore", |random| Box::new(kept::BackupRestore::new(random))),
-    ("passphrase change", |random| Box::new(kept::PassphraseChange::new(random))),
+/// Each with whether it can be seen that it was done.
+pub(super) const COMMANDS: [(&str, bool, Prepare); 12] = [
+    ("init", true, |_| Box::new(Init(Arc::new(Store::uninitialized(&Config::new()))))),
+    ("keys create", true, |prepared| Box::new(OnStore::new(keys_create, key_is_there, prepared))),
+    ("serve and stop", true, |prepared| Box::new(OnStore::new(serve_and_stop, account_is_there, prepared))),
+    ("compact", false, |prepared| Box::new(OnStore::new(compact, |_, _, _| {}, prepared))),
+    ("compact while serving", false, |prepared| {
+        Box::new(OnStore::new(compact_while_serving, |_, _, _| {}, prepared))
+    }),
+    ("keys rotate-data", true, |prepared| Box::new(OnStore::new(rotate, is_rotated, prepared))),
+    ("keys rotate-data while serving", true, |prepared| {
+        Box::new(OnStore::new(rotate_while_serving, is_rotated, prepared))
+    }),
+    ("backup create", true, |prepared| Box::new(kept::BackupCreate::new(false, prepared))),
+    ("backup create while serving", true, |prepared| Box::new(kept::BackupCreate::new(true, prepared))),
+    ("backup restore", true, |prepared| Box::new(kept::BackupRestore::new(prepared))),
+    ("passphrase change", true, |prepared| Box::new(kept::PassphraseChange::new(false, prepared))),
+    ("passphrase change while serving", true, |prepared| {
+        Box::new(kept::PassphraseChange::new(true, prepared))
+    }),
 ];
 
 fn compact(store: &Arc<Store>, control: &Control) -> Answer {
@@ -28,12 +43,40 @@ fn compact(store: &Arc<Store>, control: &Control) -> Answer {
 }
 
 fn compact_while_serving(store: &Arc<Store>, control: &Control) -> Answer {
+    while_serving(store, control, &["compact"]);
+    String::new()
+}
+
+fn rotate(store: &Arc<Store>, control: &Control) -> Answer {
+    logged(store, control, &["keys", "rotate-data"]);
+    String::new()
+}
+
+fn rotate_while_serving(store: &Arc<Store>, control: &Control) -> Answer {
+    while_serving(store, control, &["keys", "rotate-data"]);
+    String::new()
+}
+
+/// What began goes on by itself; where it was done, there is nothing to go on with.
+fn is_rotated(server: &Server, _: &Answer, done: bool) {
+    let page = server.test().get("/audit/audit-trails").query("event", "data_key.rotated").send().ok();
+    let begun = page["totalDocs"].as_u64().expect("a total");
+    assert!(begun == 1 || begun == 0 && !done, "LOST: the new data key: {begun} are in the trail");
+    let is_over = || checkup::finding(server.store(), "data_keys")["status"] == "ok";
+    assert!(is_over() || !done, "LOST: values are sealed with the former data key");
+    eventually(Duration::from_secs(60), "one data key is left", || is_over().then_some(()));
+}
+
+/// Has the server of a store carry out a command, and kills it once that has succeeded. Both are logged.
+pub(super) fn while_serving(store: &Arc<Store>, control: &Control, args: &[&str]) {
     let mut command = store.command(["serve"]);
     control.attach_logged(&mut command);
     let server = Server::spawn(store, command);
-    store.coffer(["compact"]).ok();
+    let mut command = store.command(args);
+    control.attach_beside(&mut command);
+    let finished = finish(&mut command);
+    assert_eq!(finished.code, Some(0), "{args:?}: {finished:?}");
     server.kill();
-    String::new()
 }
 
 /// Runs a command of coffer under the interposer, to its success.
@@ -65,6 +108,8 @@ impl Interrupted for Init {
     }
 
     fn check(&mut self, done: bool, random: &mut Random) {
+        // A server makes a store where there is none, and would hide that one was lost.
+        assert!(!done || self.0.coffer(["orgs", "list"]).code == Some(0), "LOST: the store");
         // Whoever had no answer tries again, or serves at once.
         if random.chance(500) {
             let again = self.0.coffer(["init"]);
@@ -82,7 +127,7 @@ type Answer = String;
 
 /// A command on a store with values, none of which may be lost.
 struct OnStore {
-    prepared: Prepared,
+    prepared: Rc<Prepared>,
     traffic: Traffic,
     answer: Answer,
     act: fn(&Arc<Store>, &Control) -> Answer,
@@ -94,11 +139,10 @@ impl OnStore {
     fn new(
         act: fn(&Arc<Store>, &Control) -> Answer,
         stands: fn(&Server, &Answer, bool),
-        random: &mut Random,
+        prepared: &Rc<Prepared>,
     ) -> OnStore {
-        let prepared = Prepared::new(4, Ended::Stopped, random);
         let traffic = prepared.restore();
-        OnStore { prepared, traffic, answer: String::new(), act, stands }
+        OnStore { prepared: Rc::clone(prepared), traffic, answer: String::new(), act, stands }
     }
 }
 
@@ -111,13 +155,15 @@ impl Interrupted for OnStore {
         self.answer = (self.act)(&self.prepared.store, control);
     }
 
-    fn check(&mut self, done: bool, _random: &mut Random) {
+    fn check(&mut self, done: bool, random: &mut Random) {
         let server = serve(&self.prepared.store);
         let mut traffic = self.traffic.clone();
-        traffic.check(&server.test());
-        traffic.check_ids(&server.test());
+        traffic.check(&server);
         (self.stands)(&server, &self.answer, done);
         assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
+        if random.chance(300) {
+            checkup::check(&server.stop());
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Backups and passphrases, interrupted: each either is, or is not.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Interrupted;
-use super::commands::{logged, serve};
+use super::commands::{logged, serve, while_serving};
 use crate::interposer::Control;
-use crate::prepared::{Ended, Prepared};
+use crate::prepared::Prepared;
 use crate::random::Random;
 use crate::support::{Config, PASSPHRASE, Store};
 use crate::traffic::Traffic;
@@ -15,19 +16,27 @@ const NEW_PASSPHRASE: &str = "another passphrase of the tests";
 
 fn check_values(store: &Arc<Store>, traffic: &Traffic) {
     let server = serve(store);
-    traffic.clone().check(&server.test());
+    traffic.clone().check(&server);
     assert!(!server.stderr().contains("panicked"), "{}", server.stderr());
     server.stop();
 }
 
-/// `backup create`, of a store that is not served.
-pub(super) struct BackupCreate(Prepared, Traffic);
+/// Carries out a command on a store that is served, or is not.
+fn act(store: &Arc<Store>, control: &Control, is_served: bool, args: &[&str]) {
+    if is_served {
+        while_serving(store, control, args);
+    } else {
+        logged(store, control, args);
+    }
+}
+
+/// `backup create`.
+pub(super) struct BackupCreate(Rc<Prepared>, Traffic, bool);
 
 impl BackupCreate {
-    pub(super) fn new(random: &mut Random) -> BackupCreate {
-        let prepared = Prepared::new(4, Ended::Stopped, random);
-        let traffic = prepared.restore();
-        BackupCreate(prepared, traffic)
+    pub(super) fn new(is_served: bool, prepared: &Rc<Prepared>) -> BackupCreate {
+        let (prepared, traffic) = (Rc::clone(prepared), prepared.restore());
+        BackupCreate(prepared, traffic, is_served)
     }
 }
 
@@ -37,7 +46,7 @@ impl Interrupted for BackupCreate {
     }
 
     fn act(&mut self, control: &Control) {
-        logged(&self.0.store, control, &["backup", "create", FILE]);
+        act(&self.0.store, control, self.2, &["backup", "create", FILE]);
     }
 
     fn check(&mut self, done: bool, random: &mut Random) {
@@ -56,11 +65,11 @@ impl Interrupted for BackupCreate {
 }
 
 /// `backup restore`, where there is no store.
-pub(super) struct BackupRestore(Prepared, Traffic);
+pub(super) struct BackupRestore(Rc<Prepared>, Traffic);
 
 impl BackupRestore {
-    pub(super) fn new(random: &mut Random) -> BackupRestore {
-        let BackupCreate(prepared, traffic) = BackupCreate::new(random);
+    pub(super) fn new(prepared: &Rc<Prepared>) -> BackupRestore {
+        let (prepared, traffic) = (Rc::clone(prepared), prepared.restore());
         prepared.store.coffer(["backup", "create", FILE]).ok();
         std::fs::remove_dir_all(prepared.store.data()).expect("removed");
         BackupRestore(prepared, traffic)
@@ -85,19 +94,19 @@ impl Interrupted for BackupRestore {
     }
 }
 
-/// `passphrase change`, of a store that is not served.
-pub(super) struct PassphraseChange(Prepared, Traffic);
+/// `passphrase change`.
+pub(super) struct PassphraseChange(Rc<Prepared>, Traffic, bool);
 
 impl PassphraseChange {
-    pub(super) fn new(random: &mut Random) -> PassphraseChange {
-        let BackupCreate(prepared, traffic) = BackupCreate::new(random);
+    pub(super) fn new(is_served: bool, prepared: &Rc<Prepared>) -> PassphraseChange {
+        let (prepared, traffic) = (Rc::clone(prepared), prepared.restore());
         let root = prepared.store.root();
         for (name, text) in [("old", PASSPHRASE), ("new", NEW_PASSPHRASE)] {
             std::fs::write(root.join(name), text).expect("written");
             let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
             std::fs::set_permissions(root.join(name), private).expect("set");
         }
-        PassphraseChange(prepared, traffic)
+        PassphraseChange(prepared, traffic, is_served)
     }
 }
 
@@ -108,7 +117,7 @@ impl Interrupted for PassphraseChange {
 
     fn act(&mut self, control: &Control) {
         let args = ["passphrase", "change", "--old-file", "old", "--new-file", "new"];
-        logged(&self.0.store, control, &args);
+        act(&self.0.store, control, self.2, &args);
     }
 
     fn check(&mut self, done: bool, _random: &mut Random) {

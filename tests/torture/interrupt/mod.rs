@@ -7,11 +7,13 @@
 mod commands;
 mod kept;
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::disk::{Cut, Disk};
 use crate::interposer::Control;
 use crate::log::Log;
+use crate::prepared::{Ended, Prepared};
 use crate::random::Random;
 use crate::report::{Form, Run};
 use crate::support::Store;
@@ -29,9 +31,10 @@ trait Interrupted {
 
 pub(crate) fn run(run: &mut Run) {
     let mut random = Random::new(run.seed);
+    let prepared = Rc::new(Prepared::new(4, Ended::Stopped, &mut random));
     let mut number = 0;
-    for (name, prepare) in COMMANDS {
-        let mut command = prepare(&mut random);
+    for (name, can_be_seen, prepare) in COMMANDS {
+        let mut command = prepare(&prepared);
         let control = Control::new(command.store().root());
         let mut disk = Disk::load(command.store().root());
         command.act(&control);
@@ -39,9 +42,19 @@ pub(crate) fn run(run: &mut Run) {
         let steps = log.records.len();
         let places = places(&log, run, &mut random);
         run.note(format!("{name} {} of {steps} steps", places.len()));
+        if can_be_seen {
+            // As if it had reported success without having done anything.
+            run.sabotage(&format!("{name} that did nothing"), |random| {
+                disk.materialise(Cut::Kill, random);
+                command.check(true, random);
+            });
+        }
         let mut records = log.records.into_iter().enumerate();
         let mut applied = 0;
         for place in places {
+            if run.is_over(None) {
+                break;
+            }
             for (at, record) in records.by_ref().take(place - applied) {
                 disk.apply(at, record);
             }
@@ -61,7 +74,7 @@ pub(crate) fn run(run: &mut Run) {
 /// Which places of a log are tried: all by hand, as long as they are not thousands, and always the end.
 fn places(log: &Log, run: &Run, random: &mut Random) -> Vec<usize> {
     let end = log.records.len();
-    let most = usize::try_from(run.cases(5, 250).end).expect("few");
+    let most = usize::try_from(run.cases(3, 250).end).expect("few");
     let mut places: Vec<usize> =
         if end < most { (0..end).collect() } else { (1..most).map(|_| random.index(end)).collect() };
     places.push(end);

@@ -1,8 +1,7 @@
 //! Chains go on whatever became of the store between two appends.
 
 use super::*;
-use crate::store::chain;
-use crate::store::conformance::{append, entries};
+use crate::store::conformance::entries;
 
 fn add(store: &Embedded, from: usize, count: usize) {
     for number in from..from + count {

@@ -65,7 +65,7 @@ fn damage_to_the_index_heals() {
     fill(&store, 60);
     let before = contents(&store);
     store.close().unwrap();
-    for name in ["db", "conf"] {
+    for name in ["db", "conf", "numbered"] {
         for damage in 0..4 {
             let copy = killed(dir.path());
             let path = copy.path().join(INDEX_DIR).join(name);
