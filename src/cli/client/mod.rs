@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::cli::failure::Failure;
-use crate::client::{Api, ClientError, Context};
+use crate::cli::output::complain;
+use crate::client::{Api, ClientError, Context, exposed_file};
 use crate::model::Scope;
 
 #[derive(Subcommand)]
@@ -88,7 +89,12 @@ impl Target {
     }
 
     fn api(&self) -> Result<Api, Failure> {
-        Ok(Api::find(self.url(), variable)?)
+        let api = Api::find(self.url(), variable)?;
+        if let Some((name, path)) = exposed_file(variable) {
+            let path = path.display();
+            complain(&format!("warning: {name}: {path} is open to every user of this machine"));
+        }
+        Ok(api)
     }
 
     fn context(&self) -> Context {
