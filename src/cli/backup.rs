@@ -56,17 +56,27 @@ fn create(start: &Start, path: &Path) -> Result<(), Failure> {
     let mut line = ProgressLine::new();
     let outcome = carry_out(start, Command::BackupCreate, &mut |part| match part {
         Part::Data(bytes) => file.write(&bytes),
+        Part::Keep(kept) => {
+            file.place().map_err(|error| error.to_string())?;
+            // Where nobody waits for it any more, the outcome says why.
+            let _ = kept.send(());
+            Ok(())
+        }
         Part::Progress(progress) => {
             line.show(&progress);
             Ok(())
         }
-    })?;
-    let Outcome::BackedUp(records) = outcome else {
-        return Err(Failure::Failed("the server answered something else than was asked".into()));
-    };
-    file.place()?;
+    });
     drop(line);
-    say(&format!("{}: {records} records", path.display()))
+    match outcome {
+        Ok(Outcome::BackedUp(records)) => say(&format!("{}: {records} records", path.display())),
+        Ok(_) => Err(Failure::Failed("the server answered something else than was asked".into())),
+        Err(error) if file.is_placed() => Err(Failure::Failed(format!(
+            "{} is whole, but the store does not know of it: {error}",
+            path.display()
+        ))),
+        Err(error) => Err(error),
+    }
 }
 
 /// What `verify` says.

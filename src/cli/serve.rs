@@ -169,7 +169,7 @@ fn reload(tls: Option<&Tls>) {
 
 fn metrics(engine: &Arc<Embedded>) -> Metrics {
     let engine = engine.clone();
-    Metrics::new(move || engine.stats())
+    Metrics::new(move || (engine.stats(), engine.disk_use().ok()))
 }
 
 /// A request that works when it is pasted into a shell.

@@ -189,7 +189,7 @@ async fn data_keys(vault: &Vault) -> Result<Finding, Error> {
 
 async fn backup(vault: &Vault) -> Result<Finding, Error> {
     let Some(last) = vault.last_backup().await? else {
-        let message = "the audit trail knows of none: make one with `coffer backup create`";
+        let message = "none is known: make one with `coffer backup create`";
         return Ok(Finding::new("backup", Verdict::Warn, message));
     };
     let days = (Timestamp::now().seconds() - last.seconds()) / (24 * 60 * 60);

@@ -5,10 +5,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::control::command::{Command, Outcome, Refusal, failed};
-use crate::control::parts::{Part, Reply};
+use crate::control::parts::{KEPT, Part, Reply};
 use crate::control::socket::SocketPath;
 use crate::store::embedded::Embedded;
 
@@ -64,7 +65,8 @@ fn ask_within(
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     serde_json::to_writer(&mut *line, command).map_err(io::Error::from)?;
     line.push(b'\n');
-    let asked = stream.write_all(&line).and_then(|()| listen(&mut BufReader::new(stream), take));
+    let asked =
+        stream.write_all(&line).and_then(|()| listen(&mut BufReader::new(&stream), &mut &stream, take));
     asked.map_err(|error| match error.kind() {
         // Which of the two a time limit gives is the system's choice.
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
@@ -77,6 +79,7 @@ fn ask_within(
 /// Takes what the server says, to its end.
 fn listen(
     from: &mut impl BufRead,
+    to: &mut impl Write,
     take: &mut dyn FnMut(Part) -> Result<(), String>,
 ) -> io::Result<Result<Outcome, Refusal>> {
     loop {
@@ -89,6 +92,16 @@ fn listen(
                 let mut bytes = vec![0; len];
                 from.read_exact(&mut bytes)?;
                 Part::Data(bytes)
+            }
+            Reply::Keep => {
+                let (keep, mut kept) = oneshot::channel();
+                if let Err(error) = take(Part::Keep(keep)) {
+                    return Ok(Err(failed(error)));
+                }
+                if kept.try_recv().is_ok() {
+                    to.write_all(&[KEPT])?;
+                }
+                continue;
             }
             Reply::Done(result) => return Ok(result),
         };

@@ -1,7 +1,7 @@
 //! What a command says and hands over while it runs, before its outcome.
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::control::command::{Command, Outcome, Refusal, execute, failed};
 use crate::model::Operator;
@@ -19,12 +19,14 @@ pub struct Progress {
 }
 
 /// Something that a command says before its outcome.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Part {
     /// How far it has come.
     Progress(Progress),
     /// The next bytes of what it was asked for.
     Data(Vec<u8>),
+    /// There are no more bytes. Whoever has made them durable says so here.
+    Keep(oneshot::Sender<()>),
 }
 
 /// What the server answers, each on a line of its own.
@@ -37,12 +39,17 @@ pub(super) enum Reply {
     Progress(Progress),
     /// [`Part::Data`]: so many bytes follow the line.
     Data(usize),
+    /// [`Part::Keep`]: [`KEPT`] is awaited.
+    Keep,
     /// The outcome: nothing follows.
     Done(Result<Outcome, Refusal>),
 }
 
 /// Takes parts. Whoever is asked for more than can be taken waits; nobody takes them any more where that fails.
 pub type Parts = mpsc::Sender<Part>;
+
+/// What the client answers to [`Reply::Keep`] once it has.
+pub(super) const KEPT: u8 = b'\n';
 
 /// How many parts may wait to be taken.
 const WAITING: usize = 4;

@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use zeroize::Zeroizing;
 
 use crate::control::command::{Command, Outcome, Refusal, execute, failed};
-use crate::control::parts::{self, Part, Reply};
+use crate::control::parts::{self, KEPT, Part, Reply};
 use crate::control::socket::SocketPath;
 use crate::model::Operator;
 use crate::vault::Opened;
@@ -122,7 +122,7 @@ async fn answer(stream: UnixStream, opened: &Opened, mut stopping: watch::Receiv
         _ = stopping.changed() => return Ok(()),
     };
     let result = match serde_json::from_slice::<Command>(&line) {
-        Ok(command) => carry_out(command, operator, opened, &mut write, stopping).await?,
+        Ok(command) => carry_out(command, operator, opened, (&mut read, &mut write), stopping).await?,
         Err(_) => Err(Refusal {
             usage: false,
             message: "the running server does not know this command: is it of another release?".into(),
@@ -152,7 +152,7 @@ async fn carry_out(
     command: Command,
     operator: Operator,
     opened: &Opened,
-    write: &mut OwnedWriteHalf,
+    (read, write): (&mut OwnedReadHalf, &mut OwnedWriteHalf),
     mut stopping: watch::Receiver<()>,
 ) -> io::Result<Result<Outcome, Refusal>> {
     let is_long = command.is_long();
@@ -160,11 +160,24 @@ async fn carry_out(
     let running = execute(opened, operator, command, &parts);
     tokio::pin!(running);
     let mut alive = tokio::time::interval(ALIVE);
+    let mut keeping = None;
     loop {
         tokio::select! {
             // What was said comes before the outcome.
             biased;
-            Some(part) = said.recv() => pass_on(write, part).await?,
+            Some(part) = said.recv() => match part {
+                Part::Keep(kept) => {
+                    keeping = Some(kept);
+                    send(write, &Reply::Keep).await?;
+                }
+                other => pass_on(write, other).await?,
+            },
+            // A client that is gone has kept nothing: `kept` is dropped.
+            answer = read.read_u8(), if keeping.is_some() => {
+                if let (KEPT, Some(kept)) = (answer?, keeping.take()) {
+                    let _ = kept.send(());
+                }
+            }
             outcome = &mut running => {
                 while let Ok(part) = said.try_recv() {
                     pass_on(write, part).await?;
@@ -184,6 +197,8 @@ async fn pass_on(write: &mut OwnedWriteHalf, part: Part) -> io::Result<()> {
             send(write, &Reply::Data(bytes.len())).await?;
             write.write_all(&bytes).await
         }
+        // Nobody could answer any more.
+        Part::Keep(_) => Ok(()),
     }
 }
 

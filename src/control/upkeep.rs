@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::control::command::{CompactedRow, Outcome, Refusal, failed};
 use crate::control::parts::{Part, Parts, Progress};
 use crate::control::secret_text::SecretText;
 use crate::crypto::Passphrase;
-use crate::model::{AuditEvent, Entity, EntityKind, Operator, Org};
+use crate::model::{AuditEvent, Entity, EntityKind, Operator, Org, Timestamp};
 use crate::vault::{Opened, Rotation, Vault};
 
 /// How often it is looked how far a rotation has come.
@@ -28,19 +30,28 @@ where
 pub(super) async fn back_up(opened: &Opened, operator: Operator, parts: &Parts) -> Result<Outcome, Refusal> {
     let backup = Entity::unknown(EntityKind::Backup);
     opened.vault.record_operation(operator, None, AuditEvent::BackupCreated, backup).await?;
-    let (opened, parts) = (opened.clone(), parts.clone());
+    let begun = Timestamp::now();
+    let (vault, opened, to) = (&opened.vault, opened.clone(), parts.clone());
     let records = blocking(move || {
-        let mut take = |bytes| match parts.blocking_send(Part::Data(bytes)) {
+        let mut take = |bytes| match to.blocking_send(Part::Data(bytes)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         };
-        opened.back_up(&mut take, &mut |done, total| {
+        opened.back_up(begun, &mut take, &mut |done, total| {
             let progress = Progress { of: "records".into(), done, total };
             // Whoever is slow to look misses some.
-            let _ = parts.try_send(Part::Progress(progress));
+            let _ = to.try_send(Part::Progress(progress));
         })
     });
-    Ok(Outcome::BackedUp(records.await?))
+    let records = records.await?;
+    let (keep, kept) = oneshot::channel();
+    if parts.send(Part::Keep(keep)).await.is_err() || kept.await.is_err() {
+        return Err(failed("nobody kept the backup".into()));
+    }
+    if let Err(error) = vault.note_backup(begun).await {
+        tracing::warn!("the backup is whole, but when it was made could not be noted: {error}");
+    }
+    Ok(Outcome::BackedUp(records))
 }
 
 pub(super) async fn change_passphrase(

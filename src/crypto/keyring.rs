@@ -13,6 +13,7 @@
 mod file;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -55,6 +56,7 @@ pub struct Keyring {
     audit: Arc<MacKey>,
     data_key_wrap: SecretKey,
     backups: SecretKey,
+    derived_in: Duration,
 }
 
 impl Keyring {
@@ -72,9 +74,9 @@ impl Keyring {
     ) -> Result<(Self, Vec<u8>), KdfError> {
         let master = MasterKey(SecretKey::fill(|key| primitives::fill_random(key)));
         let salt = primitives::random();
-        let key = passphrase::derive(passphrase, &salt, parameters)?;
+        let (key, took) = derive_timed(passphrase, &salt, parameters)?;
         let bytes = wrap_master(&key, parameters, instance, salt, &primitives::random(), &master);
-        Ok((Self::from_master(&master, instance), bytes))
+        Ok((Self::from_master(&master, instance, took), bytes))
     }
 
     /// Opens the bytes of a keyring file. Slow on purpose, unless the file is damaged.
@@ -84,9 +86,9 @@ impl Keyring {
     /// As [`KeyringError`] says.
     pub fn open(bytes: &[u8], passphrase: &Passphrase) -> Result<Self, KeyringError> {
         let file = KeyringFile::parse(bytes)?;
-        let key = passphrase::derive(passphrase, &file.salt, file.parameters)?;
+        let (key, took) = derive_timed(passphrase, &file.salt, file.parameters)?;
         let master = unwrap_master(&key, &file)?;
-        Ok(Self::from_master(&master, file.instance))
+        Ok(Self::from_master(&master, file.instance, took))
     }
 
     /// The bytes of the same keyring under another passphrase. Slow on purpose.
@@ -117,7 +119,7 @@ impl Keyring {
         rewrap(bytes, passphrase, passphrase, Some(instance))
     }
 
-    fn from_master(master: &MasterKey, instance: [u8; 16]) -> Self {
+    fn from_master(master: &MasterKey, instance: [u8; 16], derived_in: Duration) -> Self {
         let derive = |label| primitives::derive_key(&master.0, label);
         Self {
             instance,
@@ -128,12 +130,18 @@ impl Keyring {
             audit: Arc::new(MacKey::new(&derive(label::AUDIT))),
             data_key_wrap: derive(label::DATA_KEY_WRAP),
             backups: derive(label::BACKUPS),
+            derived_in,
         }
     }
 
     /// The store that this keyring was made for.
     pub fn instance(&self) -> [u8; 16] {
         self.instance
+    }
+
+    /// How long the key that opened it took to derive from the passphrase.
+    pub fn derived_in(&self) -> Duration {
+        self.derived_in
     }
 
     /// What an API key is stored and looked up as. A key has 256 random bits, so a fast hash is right here.
@@ -211,6 +219,16 @@ impl From<KdfError> for KeyringError {
             KdfError::OutOfMemory => Self::OutOfMemory,
         }
     }
+}
+
+fn derive_timed(
+    passphrase: &Passphrase,
+    salt: &[u8],
+    parameters: KdfParameters,
+) -> Result<(KeyEncryptionKey, Duration), KdfError> {
+    let begun = Instant::now();
+    let key = passphrase::derive(passphrase, salt, parameters)?;
+    Ok((key, begun.elapsed()))
 }
 
 /// What opens with `new` to what `bytes` open to with `old`; of the same store, unless told another. Its parameters

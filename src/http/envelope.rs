@@ -194,7 +194,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_handler_that_panics_is_a_500_in_the_one_shape() {
-        let metrics = Data::new(Metrics::new(Stats::default));
+        let metrics = Data::new(Metrics::new(|| (Stats::default(), None)));
         let app = App::new().app_data(metrics.clone()).wrap(from_fn(envelope));
         let app = app.route("/", web::get().to(panicking));
         let app = test::init_service(app).await;

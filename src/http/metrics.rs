@@ -1,20 +1,27 @@
 //! What `/metrics` says: counts and times, never an id.
 
+mod process;
+mod samples;
+mod store;
+mod vault;
+
 use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use prometheus_client::collector::Collector;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::store::embedded::Stats;
+use self::process::Process;
+use self::store::Store;
+use self::vault::Contents;
+use crate::store::embedded::{DiskUse, Stats};
+use crate::vault::Vault;
 
 /// The server's metrics.
 pub struct Metrics {
@@ -22,6 +29,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, Durations>,
     refused: Family<RefusalLabels, Counter>,
+    contents: Contents,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,6 +41,7 @@ struct RequestLabels {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
+    method: &'static str,
     route: &'static str,
 }
 
@@ -69,11 +78,16 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Metrics of the requests, and of the store that `stats` tells of.
+    /// Metrics of the requests, and of the store that `store` tells of.
     #[must_use]
-    pub fn new(stats: impl Fn() -> Stats + Send + Sync + 'static) -> Metrics {
+    pub fn new(store: impl Fn() -> (Stats, Option<DiskUse>) + Send + Sync + 'static) -> Metrics {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(StoreMetrics(Box::new(stats))));
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("coffer_build", "The release that serves", build);
+        registry.register_collector(Box::new(Store::new(store)));
+        let contents = Contents::default();
+        registry.register_collector(Box::new(contents.clone()));
+        registry.register_collector(Box::new(Process::default()));
         let requests = Family::default();
         registry.register("coffer_http_requests", "Requests answered", requests.clone());
         let durations = Family::new_with_constructor(Durations);
@@ -84,12 +98,13 @@ impl Metrics {
         );
         let refused = Family::default();
         registry.register("coffer_http_refused", "Requests refused by a limit", refused.clone());
-        Metrics { registry, requests, durations, refused }
+        Metrics { registry, requests, durations, refused, contents }
     }
 
     pub(super) fn request(&self, method: &Method, route: &'static str, status: u16, took: Duration) {
-        self.requests.get_or_create(&RequestLabels { method: known(method), route, status }).inc();
-        self.durations.get_or_create(&RouteLabels { route }).observe(took.as_secs_f64());
+        let method = known(method);
+        self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+        self.durations.get_or_create(&RouteLabels { method, route }).observe(took.as_secs_f64());
     }
 
     pub(super) fn refused(&self, by: Refusal) {
@@ -101,56 +116,16 @@ impl Metrics {
         self.refused.get_or_create(&RefusalLabels { by }).inc();
     }
 
+    /// Learns what `vault` holds, unless that was learnt just now.
+    pub(super) async fn look_at(&self, vault: &Vault) {
+        self.contents.look_at(vault).await;
+    }
+
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
-    }
-}
-
-/// The engine's own counts, read when they are asked for.
-struct StoreMetrics(Box<dyn Fn() -> Stats + Send + Sync>);
-
-impl fmt::Debug for StoreMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StoreMetrics")
-    }
-}
-
-impl Collector for StoreMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let stats = (self.0)();
-        let counters = [
-            ("coffer_store_commits", "Changes made durable", stats.commits),
-            ("coffer_store_conflicts", "Changes planned anew because another came first", stats.conflicts),
-            ("coffer_store_syncs", "Syncs of the journal, each for a group of changes", stats.syncs),
-        ];
-        for (name, help, count) in counters {
-            ConstCounter::new(count).encode(encoder.encode_descriptor(
-                name,
-                help,
-                None,
-                MetricType::Counter,
-            )?)?;
-        }
-        let seconds = ConstCounter::new(stats.sync_time.as_secs_f64());
-        let (name, help) = ("coffer_store_sync_seconds", "Time spent in syncs of the journal");
-        seconds.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
-        let gauges = [
-            ("coffer_store_queue_depth", "Changes waiting to be made durable", stats.queue_depth),
-            ("coffer_store_journal_bytes", "Bytes of journal that no base covers yet", stats.journal_bytes),
-            ("coffer_store_revision", "The last change's number", stats.last_revision.0),
-        ];
-        for (name, help, level) in gauges {
-            ConstGauge::new(i64::try_from(level).unwrap_or(i64::MAX)).encode(encoder.encode_descriptor(
-                name,
-                help,
-                None,
-                MetricType::Gauge,
-            )?)?;
-        }
-        Ok(())
     }
 }
 

@@ -24,7 +24,8 @@ pub(super) async fn readyz(vault: Data<Vault>) -> Result<HttpResponse, ApiError>
 }
 
 /// `GET /metrics`: in Prometheus's text format.
-pub(super) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
+pub(super) async fn metrics(metrics: Data<Metrics>, vault: Data<Vault>) -> HttpResponse {
+    metrics.look_at(&vault).await;
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"))
         .body(metrics.text())

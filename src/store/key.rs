@@ -5,6 +5,7 @@
 //! subject is inside another's range.
 
 mod audit;
+mod counters;
 mod history;
 mod workflows;
 
@@ -15,6 +16,10 @@ use crate::store::Error;
 
 pub use audit::{
     AuditPlace, audit_account, audit_chain, audit_checkpoint, audit_environment, audit_place, audit_pruned,
+};
+pub use counters::{
+    SESSIONS_COUNTERS, accounts_counter, definition_values_counter, definition_values_counters,
+    definitions_counter, sessions_counter, values_counter,
 };
 pub use history::value_version;
 pub use workflows::{beyond_workflow, workflows_prefix};
@@ -232,43 +237,6 @@ pub fn session_id(session: Id) -> Vec<u8> {
 pub fn org_prefix(org: Id) -> Vec<u8> {
     Key::of(org).prefix()
 }
-
-/// The counter of an organization's definitions, or of those of one scope.
-#[must_use]
-pub fn definitions_counter(org: Id, scope: Option<Scope>) -> Vec<u8> {
-    let key = Key::new().text("definitions").id(org);
-    match scope {
-        Some(scope) => key.text(scope.as_str()).end(),
-        None => key.end(),
-    }
-}
-
-/// The counter of the values of one definition, wherever they are.
-#[must_use]
-pub fn definition_values_counter(org: Id, definition: Id) -> Vec<u8> {
-    Key::new().text("definition-values").id(org).id(definition).end()
-}
-
-/// The counter of one subject's values in one environment.
-#[must_use]
-pub fn values_counter(org: Id, environment: &Environment, subject: &Subject) -> Vec<u8> {
-    Key::new().text("values").id(org).text(environment.as_str()).text(&subject.to_string()).end()
-}
-
-/// The counter of an environment's linked accounts.
-#[must_use]
-pub fn accounts_counter(org: Id, environment: &Environment) -> Vec<u8> {
-    Key::new().text("accounts").id(org).text(environment.as_str()).end()
-}
-
-/// The counter of one account's sessions.
-#[must_use]
-pub fn sessions_counter(org: Id, environment: &Environment, account: &AccountId) -> Vec<u8> {
-    Key::new().text("sessions").id(org).text(environment.as_str()).text(account.as_str()).end()
-}
-
-/// What every key that [`sessions_counter`] made begins with.
-pub const SESSIONS_COUNTERS: &[u8] = b"sessions/";
 
 /// A key under construction: segments, each followed by a separator.
 struct Key(Vec<u8>);

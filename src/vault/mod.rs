@@ -33,6 +33,7 @@ mod rotation;
 mod session_tokens;
 mod sessions;
 mod set_value;
+mod totals;
 mod values;
 mod watch;
 
@@ -72,6 +73,7 @@ pub use rotation::Rotation;
 pub use session_tokens::SessionToken;
 pub use sessions::IssuedTokens;
 pub use set_value::SetValue;
+pub use totals::Totals;
 pub use values::{FoundValue, ResolvedValue, ShownContent, ValueFilter};
 pub use watch::{Event, Step, Watch};
 

@@ -24,6 +24,7 @@ mod forgery;
 mod hardening;
 mod isolation;
 mod limits;
+mod metrics;
 mod paging;
 mod rates;
 mod secrets;

@@ -55,7 +55,7 @@ impl BackupFile {
     }
 
     /// Gives the file its name; on disk when this returns.
-    pub(super) fn place(mut self) -> Result<(), Failure> {
+    pub(super) fn place(&mut self) -> Result<(), Failure> {
         self.file.sync_all().map_err(|error| cannot_write(&self.path, &error))?;
         match rename_to_nothing(&self.temporary, &self.path) {
             Ok(()) => {}
@@ -67,6 +67,11 @@ impl BackupFile {
         File::open(parent.unwrap_or(Path::new(".")))
             .and_then(|dir| dir.sync_all())
             .map_err(|error| cannot_write(&self.path, &error))
+    }
+
+    /// Whether the file has its name.
+    pub(super) fn is_placed(&self) -> bool {
+        self.is_placed
     }
 }
 

@@ -198,7 +198,7 @@ impl Committer {
         for batch in accepted {
             self.frame.push(batch.writes());
         }
-        self.append()?;
+        self.append(accepted.len())?;
         self.reached.note(last.revision);
         if let Err(e) = apply(index, accepted) {
             return Err(self.fail(format!("the index does not take writes: {e}")));
@@ -213,10 +213,10 @@ impl Committer {
         Ok(())
     }
 
-    fn append(&mut self) -> Result<(), Error> {
+    fn append(&mut self, batches: usize) -> Result<(), Error> {
         match self.journal.append(&mut self.frame) {
             Ok(appended) => {
-                self.shared.counters.count_sync(appended.bytes, appended.sync);
+                self.shared.counters.count_sync(batches, appended.bytes, appended.sync);
                 self.keeper.note(appended.bytes);
                 Ok(())
             }

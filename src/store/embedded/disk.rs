@@ -56,6 +56,8 @@ pub struct DiskUse {
     pub used: u64,
     /// The bytes that are free for it.
     pub free: u64,
+    /// The bytes that must be free for more than deletions.
+    pub reserve: u64,
     /// Whether so few are free that only deletions are taken.
     pub is_low: bool,
 }
@@ -94,11 +96,16 @@ fn used(dir: &Path) -> io::Result<DiskUse> {
     let stat = nix::sys::statvfs::statvfs(dir)?;
     let unit = stat.fragment_size();
     let free = stat.blocks_available() * unit;
-    Ok(DiskUse { used, free, is_low: is_low(free, stat.blocks() * unit) })
+    let size = stat.blocks() * unit;
+    Ok(DiskUse { used, free, reserve: reserve(size), is_low: is_low(free, size) })
 }
 
 fn is_low(free: u64, size: u64) -> bool {
-    free < RESERVE_BYTES.max(size / 100 * RESERVE_PERCENT)
+    free < reserve(size)
+}
+
+fn reserve(size: u64) -> u64 {
+    RESERVE_BYTES.max(size / 100 * RESERVE_PERCENT)
 }
 
 #[cfg(test)]

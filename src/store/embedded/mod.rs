@@ -57,7 +57,7 @@ pub use disk::DiskUse;
 pub use error::{OpenError, UpkeepError};
 pub use healing::Healing;
 pub use snapshot::Snapshot;
-pub use stats::Stats;
+pub use stats::{Distribution, Stats};
 
 use super::feed::Feed;
 use super::{Batch, BoxFuture, Engine, Error, Record, Revision, Tree};
@@ -256,7 +256,7 @@ impl Embedded {
     /// What was done and where it stands. Cheap.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.counters.read(self.shared.applied())
+        self.shared.counters.read(self.shared.applied(), self.shared.tuning.cache_bytes)
     }
 
     /// Commits what was queued, then closes the store, so that the next start has nothing to replay.

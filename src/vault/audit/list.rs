@@ -107,24 +107,13 @@ impl Vault {
     ) -> Result<(Vec<AuditRecord>, Option<u64>), Error> {
         caller.permit()?;
         let range = self.audit_range(Some(caller.org()), view(caller, filter)).await?;
-        self.walk(&range, filter, before, limit, most).await
-    }
-
-    async fn walk(
-        &self,
-        range: &Range,
-        filter: &AuditFilter,
-        before: Option<u64>,
-        limit: usize,
-        most: u64,
-    ) -> Result<(Vec<AuditRecord>, Option<u64>), Error> {
         let mut place = before.map_or(range.newest, |before| before.saturating_sub(1).min(range.newest));
         let end = place.saturating_sub(most).max(range.pruned);
         let mut docs = Vec::new();
         while place > end {
             let step = (place - end).min(SCAN_STEP as u64);
             // Each place has one entry, but for those that were pruned meanwhile.
-            for (index, found) in self.read_entries(range, place, step).await?.into_iter().enumerate() {
+            for (index, found) in self.read_entries(&range, place, step).await?.into_iter().enumerate() {
                 if filter.takes(&found.entry) {
                     docs.push(AuditRecord::from(found));
                 }
@@ -137,17 +126,6 @@ impl Vault {
             tokio::task::yield_now().await;
         }
         Ok((docs, (place > range.pruned).then_some(place + 1)))
-    }
-
-    /// When the operator last began a backup, as far as the trail reaches back.
-    ///
-    /// # Errors
-    /// Only the store's.
-    pub async fn last_backup(&self) -> Result<Option<Timestamp>, Error> {
-        let range = self.audit_range(None, None).await?;
-        let filter = AuditFilter { event: Some(AuditEvent::BackupCreated), ..AuditFilter::default() };
-        let (newest, _) = self.walk(&range, &filter, None, 1, u64::MAX).await?;
-        Ok(newest.first().map(|record| record.entry.created_at))
     }
 
     async fn page_of(&self, range: &Range, page: PageRequest) -> Result<Page<AuditRecord>, Error> {

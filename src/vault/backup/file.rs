@@ -68,7 +68,12 @@ pub(super) struct BackupWriter {
 impl BackupWriter {
     /// Begins a backup as of commit `revision`, of the store that `file` is the keyring of. Returns its first bytes
     /// too.
-    pub(super) fn begin(keyring: &Keyring, file: &[u8], revision: Revision) -> (BackupWriter, Vec<u8>) {
+    pub(super) fn begin(
+        keyring: &Keyring,
+        file: &[u8],
+        revision: Revision,
+        created_at: Timestamp,
+    ) -> (BackupWriter, Vec<u8>) {
         let id = BackupKey::random_id();
         let len = u32::try_from(file.len()).expect("a keyring has 190 bytes");
         let mut head = Vec::with_capacity(HEADER + file.len());
@@ -76,7 +81,7 @@ impl BackupWriter {
         head.extend_from_slice(&FORMAT.to_le_bytes());
         head.extend_from_slice(&id);
         head.extend_from_slice(&revision.0.to_le_bytes());
-        head.extend_from_slice(&Timestamp::now().as_millis().to_le_bytes());
+        head.extend_from_slice(&created_at.as_millis().to_le_bytes());
         head.extend_from_slice(&len.to_le_bytes());
         head.extend_from_slice(file);
         let first = head.clone();

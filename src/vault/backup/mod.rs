@@ -1,6 +1,7 @@
 //! Backups: a store in one file, made while it serves, proved without a store, and turned into one.
 
 mod file;
+mod last;
 #[cfg(test)]
 mod tests;
 
@@ -103,20 +104,22 @@ pub struct BackupSummary {
 pub type Advance<'a> = dyn FnMut(u64, Option<u64>) + 'a;
 
 impl Opened {
-    /// Makes a backup of the store as it is now, and gives its bytes to `take` until that wants no more. `advance`
+    /// Makes a backup of the store as it is now, which is `now`, and gives its bytes to `take` until that wants no more. `advance`
     /// learns how many records are done. Returns how many there are. Blocks.
     ///
     /// # Errors
     /// Where the store cannot be read, or `take` takes no more.
     pub fn back_up(
         &self,
+        now: Timestamp,
         take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
         advance: &mut Advance<'_>,
     ) -> Result<u64, BackupError> {
         let path = self.engine.dir().join(KEYRING);
         let keyring = std::fs::read(&path).map_err(BackupError::file(&path))?;
         let snapshot = self.engine.snapshot()?;
-        let (mut writer, first) = BackupWriter::begin(self.vault.keyring(), &keyring, snapshot.revision());
+        let (mut writer, first) =
+            BackupWriter::begin(self.vault.keyring(), &keyring, snapshot.revision(), now);
         if take(first).is_break() {
             return Err(BackupError::Untaken);
         }
@@ -205,6 +208,7 @@ pub async fn restore(
     let keyring = Keyring::open(&keyring_file, passphrase).map_err(OpeningError::from)?;
     write_keyring(dir, &keyring_file)?;
     let vault = Vault::open(engine.clone(), keyring, policy).await.map_err(OpeningError::from)?;
+    vault.note_backup(summary.created_at).await.map_err(OpeningError::from)?;
     let engine = creation.finish()?;
     Ok((Opened { vault, engine }, summary))
 }

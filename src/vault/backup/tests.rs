@@ -65,7 +65,7 @@ fn back_up(opened: &Opened, path: &Path) {
         bytes.extend(piece);
         ControlFlow::Continue(())
     };
-    opened.back_up(&mut take, &mut |_, _| {}).unwrap();
+    opened.back_up(Timestamp::now(), &mut take, &mut |_, _| {}).unwrap();
     fs::write(path, bytes).unwrap();
 }
 
@@ -195,7 +195,9 @@ fn a_restored_store_has_every_record_but_sessions_and_is_another_store() {
         let records = |opened: &Opened| {
             let mut all = Vec::new();
             let read = opened.engine.snapshot().unwrap().read(|tree, key, revision, value| {
-                all.push((tree, key.to_vec(), revision, value.to_vec()));
+                if key != b"last-backup" {
+                    all.push((tree, key.to_vec(), revision, value.to_vec()));
+                }
                 ControlFlow::Continue(())
             });
             assert!(read.unwrap());
@@ -205,9 +207,12 @@ fn a_restored_store_has_every_record_but_sessions_and_is_another_store() {
         let restored =
             restore(&target, &path, &passphrase(), Policy::for_tests(), &mut |_, _| {}).await.unwrap().0;
         assert_eq!(records(&restored), records(&opened));
+        // The one record more: which backup it was made of.
+        let summary = verify(&path, &passphrase(), &mut |_, _| {}).unwrap();
+        assert_eq!(restored.vault.last_backup().await.unwrap(), Some(summary.created_at));
         assert_ne!(restored.engine.instance(), opened.engine.instance());
         let last = opened.engine.stats().last_revision.0;
-        assert_eq!(restored.engine.stats().last_revision, Revision(last + LEAP));
+        assert_eq!(restored.engine.stats().last_revision, Revision(last + LEAP + 1));
         restored.engine.close().unwrap();
         let again = restore(&target, &path, &passphrase(), Policy::for_tests(), &mut |_, _| {}).await;
         assert!(matches!(again, Err(BackupError::Exists(_))));

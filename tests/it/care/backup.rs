@@ -3,13 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 
+use super::one_kilobyte;
 use crate::support::{Config, PASSPHRASE, Server, Store, finish};
 
 fn text(path: &Path) -> String {
@@ -165,16 +165,7 @@ fn a_backup_that_cannot_be_written_leaves_nothing_and_says_why() {
     assert!(said.contains("is there already"), "{said}");
     assert_eq!(fs::read(&file).unwrap(), b"what was there");
     fs::remove_file(&file).unwrap();
-    // Files of a kilobyte at most: the next write fails in the middle of the backup.
-    let mut limited = Command::new("sh");
-    limited
-        .args(["-c", r#"trap "" XFSZ; ulimit -f 1; exec "$@""#, "sh", env!("CARGO_BIN_EXE_coffer")])
-        .arg("--config")
-        .arg(store.config_path())
-        .args(["backup", "create", &text(&file)])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    let said = finish(&mut limited).failed();
+    let said = finish(&mut one_kilobyte(store, &text(&file))).failed();
     assert!(said.contains("cannot write") && said.contains("too large"), "{said}");
     assert_eq!(names(&place), [] as [&str; 0]);
     // What a killed one left is written over.

@@ -96,9 +96,9 @@ fn while_committing(store: &Embedded, with: impl FnOnce()) {
                 .unwrap();
         });
         wait.recv().unwrap();
-        let syncs = store.stats().syncs;
+        let syncs = store.stats().syncs.count();
         let answer = store.queue.submit(put("b", 1)).unwrap();
-        eventually(|| store.stats().syncs > syncs);
+        eventually(|| store.stats().syncs.count() > syncs);
         with();
         drop(leave);
         answer.blocking_recv().unwrap().unwrap();

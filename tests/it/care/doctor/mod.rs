@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::support::{Config, Finished, PASSPHRASE, Store, interpose};
+use super::one_kilobyte;
+use crate::support::{Config, Finished, PASSPHRASE, Store, finish, interpose};
 
 const OPENED: [&str; 12] = [
     "config",
@@ -127,6 +128,26 @@ fn a_store_that_was_never_backed_up_is_warned_of() {
     let found = examined(&store);
     assert!(told(&found, "backup", "warn").contains("coffer backup create"));
     only_bad(&found, &[]);
+}
+
+#[test]
+fn the_last_backup_is_the_last_whole_one_and_a_restored_store_knows_of_which_it_was_made() {
+    let store = filled();
+    let last = |store: &Store, status| told(&examined(store), "backup", status).to_owned();
+    let file = store.root().join("it.backup");
+    let file = file.to_str().unwrap();
+    store.coffer(["backup", "create", file]).ok();
+    let first = last(&store, "ok");
+    store.coffer(["backup", "create", file]).failed();
+    let server = store.serve();
+    finish(&mut one_kilobyte(&store, "another.backup")).failed();
+    server.stop();
+    assert_eq!(last(&store, "ok"), first, "one that was cut off is none");
+
+    let target = Store::uninitialized(&Config::new());
+    target.coffer(["backup", "restore", file]).ok();
+    let said = target.coffer(["doctor"]).stdout;
+    assert!(said.contains(&first), "{first}: {said}");
 }
 
 #[test]
