@@ -25,6 +25,8 @@ mod hardening;
 mod isolation;
 mod limits;
 mod metrics;
+mod migration;
+mod package;
 mod paging;
 mod rates;
 mod secrets;
