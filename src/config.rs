@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use zeroize::Zeroizing;
 
 pub use self::address::{InvalidAddress, ListenAddress};
 pub use self::duration::{InvalidDuration, parse_duration};
 pub use self::error::{ConfigError, Origin};
 use self::source::Sources;
 use crate::crypto::{KdfParameters, Passphrase};
+use crate::secret_file;
 use crate::telemetry::{LogFormat, LogLevel};
 
 /// The file that is read when none is named.
@@ -113,6 +113,15 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// What a server is asked by, from its own machine.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Serving {
+    /// Where it listens.
+    pub listen: ListenAddress,
+    /// Whether it speaks HTTPS.
+    pub is_tls: bool,
+}
+
 /// `[cors]`.
 #[derive(Debug, Default)]
 pub struct Cors {
@@ -138,11 +147,32 @@ impl Default for Storage {
 pub struct Encryption {
     /// What opens the store; read from `passphrase_file` where that is set.
     pub passphrase: Option<Passphrase>,
-    /// The file that it stands in: the configuration's own, or `passphrase_file`; none where it is from the
-    /// environment.
-    pub passphrase_in: Option<PathBuf>,
+    /// Where it stands.
+    pub passphrase_place: PassphrasePlace,
     /// What deriving a key from it costs in a store that is made now; an existing one keeps its own.
     pub kdf: KdfParameters,
+}
+
+/// Where the passphrase stands.
+#[derive(Debug, Default)]
+pub enum PassphrasePlace {
+    /// In no file: in the environment, where there is one.
+    #[default]
+    Environment,
+    /// In the configuration's own file.
+    Configuration(PathBuf),
+    /// In `passphrase_file`.
+    File(PathBuf),
+}
+
+impl PassphrasePlace {
+    /// The file, where it is in one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Environment => None,
+            Self::Configuration(path) | Self::File(path) => Some(path),
+        }
+    }
 }
 
 /// `[accounts]`.
@@ -284,6 +314,27 @@ impl Config {
         read::storage_path(&mut Sources::gather(file, Path::new(DEFAULT_FILE), overrides, env)?)
     }
 
+    /// Where a server of this configuration is to be found, also where it has mistakes elsewhere, and without the
+    /// passphrase.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be told.
+    pub fn serving(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Serving, ConfigError> {
+        read::serving(&mut Sources::gather(file, Path::new(DEFAULT_FILE), Overrides::default(), env)?)
+    }
+
+    /// The file of the passphrase, where others than its owner may read it and should not.
+    pub fn exposed_passphrase_file(&self) -> Option<&Path> {
+        match &self.encryption.passphrase_place {
+            PassphrasePlace::File(file) if secret_file::is_exposed(file) => Some(file),
+            _ => None,
+        }
+    }
+
     /// Whether the passphrase is the one that everyone knows.
     pub fn has_sample_passphrase(&self) -> bool {
         self.encryption.passphrase.as_ref().is_some_and(Passphrase::is_sample)
@@ -313,15 +364,6 @@ impl Config {
     pub fn is_plaintext_beyond(&self, address: &SocketAddr) -> bool {
         self.server.tls.is_none() && is_beyond(address)
     }
-}
-
-/// What a passphrase file says, as `encryption.passphrase_file` is read.
-///
-/// # Errors
-///
-/// Why it says nothing: the end of a sentence that begins with the file's name.
-pub fn read_passphrase_file(path: &Path) -> Result<Zeroizing<String>, String> {
-    read::passphrase_file(path)
 }
 
 fn is_beyond(address: &SocketAddr) -> bool {

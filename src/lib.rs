@@ -13,7 +13,7 @@
 //! 5. [`http`]: the API. [`control`]: the operator's socket. Both translate, call the vault, translate.
 //!    [`client`]: the API from the other side.
 //! 6. [`cli`]: commands. [`config`] and [`telemetry`]: what they start from. [`dotenv`]: variables as text, for
-//!    the API and the commands.
+//!    the API and the commands. [`secret_file`]: how a passphrase, a key or a token is read from a file.
 
 pub mod cli;
 pub mod client;
@@ -23,6 +23,7 @@ pub mod crypto;
 pub mod dotenv;
 pub mod http;
 pub mod model;
+pub mod secret_file;
 pub mod store;
 pub mod telemetry;
 pub mod vault;

@@ -76,8 +76,8 @@ fn of_configured(start: &Start, place: &Place) -> Vec<Finding> {
     let passphrase = passphrase(start, asked.is_held());
     let keyring = keyring(start);
     let opens = keyring.as_ref().is_some_and(|finding| finding.status == Well);
-    let secrets = [start.config.encryption.passphrase_in.clone(), key];
-    let permissions = files::permissions(Some(dir), secrets.iter().flatten());
+    let secrets = [start.config.encryption.passphrase_place.file(), key.as_deref()];
+    let permissions = files::permissions(Some(dir), secrets.into_iter().flatten());
     let store = match asked {
         Asked::Answered(findings) => findings,
         Asked::Free if opens => here(start),
@@ -97,7 +97,7 @@ fn of_misconfigured(failure: &Failure, place: &Place, dir: Option<&Path>) -> Vec
     let mut findings = vec![Finding::new("config", Bad, failure.to_string())];
     // It may have the passphrase in it.
     let file = place.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-    findings.push(files::permissions(dir, Some(&file).into_iter()));
+    findings.push(files::permissions(dir, std::iter::once(file.as_path())));
     let Some(dir) = dir else {
         let message =
             "not looked at: the configuration does not say where it is; name its directory with --data";

@@ -1,4 +1,4 @@
-//! `coffer init`: a store, an organization, and an API key for each of its environments.
+//! `coffer init`: a store, an organization, and an API key for each of its environments, unless told otherwise.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_ORG)]
     org: OrgName,
 
+    /// Make no API keys: nothing secret is printed, and `coffer keys create` makes them later
+    #[arg(long)]
+    no_keys: bool,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,22 +41,30 @@ pub(super) struct Made {
     api_keys: BTreeMap<String, SecretText>,
 }
 
+/// The keys that a store begins with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FirstKeys {
+    EachEnvironment,
+    None,
+}
+
 pub(super) fn run(start: &Start, arguments: &Arguments) -> Result<(), Failure> {
     http::block_on(async {
         if vault::contents(start.dir())? == Contents::Store {
             return Err(Failure::Failed(format!("there is a store in {} already", start.dir().display())));
         }
-        let (opened, made) = create(start, arguments.org.clone()).await?;
+        let keys = if arguments.no_keys { FirstKeys::None } else { FirstKeys::EachEnvironment };
+        let (opened, made) = create(start, arguments.org.clone(), keys).await?;
         opened.engine.close().map_err(OpeningError::from)?;
         if arguments.json { output::show_once(&output::json_line(&made)?, LOST) } else { made.say() }
     })
 }
 
 /// Makes the store with the organization `name` in it.
-pub(super) async fn create(start: &Start, name: OrgName) -> Result<(Opened, Made), OpeningError> {
+async fn create(start: &Start, name: OrgName, keys: FirstKeys) -> Result<(Opened, Made), OpeningError> {
     let kdf = start.config.encryption.kdf;
     vault::create(start.dir(), start.passphrase()?, kdf, start.policy(), async |vault| {
-        Made::make(vault, name).await
+        Made::make(vault, name, keys).await
     })
     .await
 }
@@ -60,14 +72,15 @@ pub(super) async fn create(start: &Start, name: OrgName) -> Result<(Opened, Made
 /// Makes the store as `serve` does where there is none.
 pub(super) async fn create_default(start: &Start) -> Result<(Opened, Made), Failure> {
     let name = DEFAULT_ORG.parse::<OrgName>().map_err(|error| Failure::Failed(error.to_string()))?;
-    Ok(create(start, name).await?)
+    Ok(create(start, name, FirstKeys::EachEnvironment).await?)
 }
 
 impl Made {
-    async fn make(vault: &Vault, name: OrgName) -> Result<Made, vault::Error> {
+    async fn make(vault: &Vault, name: OrgName, keys: FirstKeys) -> Result<Made, vault::Error> {
         let org = vault.create_org(this_user(), name).await?;
         let mut api_keys = BTreeMap::new();
-        for environment in &org.environments {
+        let environments = org.environments.iter().filter(|_| keys == FirstKeys::EachEnvironment);
+        for environment in environments {
             let new = NewApiKey {
                 reach: Reach::One(environment.clone()),
                 permissions: Permissions::ALL,
@@ -91,7 +104,10 @@ impl Made {
         for (environment, key) in &self.api_keys {
             text.push_str(&Zeroizing::new(format!("API key, {environment:10} {}\n", key.expose())));
         }
-        text.push_str("The keys are shown only now. Keep them where you keep passwords.");
+        text.push_str(match self.api_keys.is_empty() {
+            true => "There are no keys yet: `coffer keys create` makes them.",
+            false => "The keys are shown only now. Keep them where you keep passwords.",
+        });
         output::show_once(&text, LOST)
     }
 }

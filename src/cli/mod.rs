@@ -6,6 +6,7 @@ mod client;
 mod doctor;
 mod failure;
 mod hardening;
+mod health;
 mod init;
 mod operator;
 mod output;
@@ -57,6 +58,8 @@ enum Command {
     Store(StoreCommand),
     /// Look for what is wrong: a line for each thing, exit code 1 if any is bad
     Doctor(doctor::Arguments),
+    /// Ask the running server whether it is ready: exit code 1 if not
+    Health(health::Arguments),
     #[command(flatten)]
     Client(client::Command),
     /// Write what a shell needs to complete commands
@@ -116,6 +119,7 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
             harden();
             return doctor::run(&doctor::Place { file: config, data, log_format }, &doctor);
         }
+        Some(Command::Health(arguments)) => return health::run(config.as_deref(), &arguments),
         Some(Command::Client(command)) => {
             // No more than this: `run` becomes a program that would inherit the rest.
             hardening::close_to_debuggers();
@@ -148,6 +152,9 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
     // Dropped at the end of this function, so what was logged stands before the error that ends the command.
     let log = telemetry::init(start.config.log.format, level)
         .map_err(|error| Failure::Failed(error.to_string()))?;
+    if let Some(file) = start.config.exposed_passphrase_file() {
+        tracing::warn!(file = %file.display(), "the passphrase file is open to every user of this machine");
+    }
     match command {
         StoreCommand::Serve(_) => serve::run(start, &hardened, passed, &log),
         StoreCommand::Init(arguments) => init::run(&start, &arguments),

@@ -13,9 +13,9 @@ use crate::cli::failure::Failure;
 use crate::cli::operator::carry_out;
 use crate::cli::output::{ask, complain, say};
 use crate::cli::starting::Start;
-use crate::config::read_passphrase_file;
 use crate::control::Command;
 use crate::crypto::Passphrase;
+use crate::secret_file;
 
 /// `coffer passphrase`
 #[derive(Subcommand)]
@@ -56,7 +56,7 @@ pub(super) fn run(start: &Start, Commands::Change(change): &Commands) -> Result<
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    read_passphrase_file(path)
+    secret_file::read_text(path)
         .map_err(|why| Failure::Failed(format!("the passphrase file {} {why}", path.display())))
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use ureq::config::ConfigBuilder;
 use ureq::http::{HeaderValue, Response};
-use ureq::typestate::WithoutBody;
+use ureq::typestate::{AgentScope, WithoutBody};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -85,13 +86,7 @@ impl Api {
             };
         let url = server_url(url.or(from_environment.as_deref()).unwrap_or(DEFAULT_URL))?;
         let credential = Credential::find(&variable)?;
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            // A redirect or a proxy from the environment would carry the credential to somebody else.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .user_agent(concat!("coffer/", env!("CARGO_PKG_VERSION")))
+        let mut config = agent_config()
             .timeout_connect(Some(PATIENCE))
             .timeout_send_body(Some(PATIENCE_FOR_BODY))
             .timeout_recv_body(Some(PATIENCE_FOR_BODY));
@@ -239,8 +234,19 @@ impl Api {
     }
 }
 
+/// What every request has in common.
+pub(super) fn agent_config() -> ConfigBuilder<AgentScope> {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        // A redirect or a proxy from the environment would carry the credential to somebody else.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .user_agent(concat!("coffer/", env!("CARGO_PKG_VERSION")))
+}
+
 /// An address as it is used and as a cache is bound to it.
-fn server_url(text: &str) -> Result<String, ClientError> {
+pub(super) fn server_url(text: &str) -> Result<String, ClientError> {
     // The text is not repeated: it might have a password in it.
     let wrong = |what: &str| ClientError::setup(format!("--url (or COFFER_URL) {what}"));
     let url = Url::parse(text)

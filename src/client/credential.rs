@@ -2,25 +2,22 @@
 //! process of the machine could read.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::client::ClientError;
 use crate::crypto::CacheKey;
+use crate::secret_file;
 
-/// The variables that may have a credential.
+/// The variables that may have a credential, and those that may name a file with one.
 const API_KEY: &str = "COFFER_API_KEY";
 const API_KEY_FILE: &str = "COFFER_API_KEY_FILE";
 const TOKEN: &str = "COFFER_TOKEN";
+const TOKEN_FILE: &str = "COFFER_TOKEN_FILE";
 
 /// Variables that are a credential themselves: what a program is started with does not have them.
 pub const SECRET_VARIABLES: [&str; 2] = [API_KEY, TOKEN];
-
-/// More than any credential has.
-const MAX_BYTES: u64 = 16 * 1024;
 
 /// An API key or a session token.
 pub enum Credential {
@@ -36,23 +33,36 @@ impl Credential {
     /// # Errors
     /// Where there is none, where there are several, and where it can be none.
     pub fn find(variable: impl Fn(&str) -> Option<OsString>) -> Result<Credential, ClientError> {
-        let named: Vec<(&str, OsString)> = [API_KEY, API_KEY_FILE, TOKEN]
+        let named: Vec<(&str, OsString)> = [API_KEY, API_KEY_FILE, TOKEN, TOKEN_FILE]
             .into_iter()
             .filter_map(|name| Some((name, variable(name)?)))
             .filter(|(_, value)| !value.is_empty())
             .collect();
-        match <[_; 1]>::try_from(named) {
-            Ok([(API_KEY, key)]) => Ok(Credential::ApiKey(checked(API_KEY, key.into_string().ok())?)),
-            Ok([(TOKEN, token)]) => Ok(Credential::Token(checked(TOKEN, token.into_string().ok())?)),
-            Ok([(_, path)]) => Ok(Credential::ApiKey(read(Path::new(&path))?)),
-            Err(none) if none.is_empty() => Err(ClientError::setup(format!(
-                "there is no credential: set {API_KEY}, {API_KEY_FILE} (a file with the key in it) or {TOKEN}"
-            ))),
+        let (name, value) = match <[_; 1]>::try_from(named) {
+            Ok([one]) => one,
+            Err(none) if none.is_empty() => {
+                return Err(ClientError::setup(format!(
+                    "there is no credential: set {API_KEY} or {TOKEN}, or {API_KEY_FILE} or {TOKEN_FILE} to the name of a file with it"
+                )));
+            }
             Err(several) => {
                 let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
-                Err(ClientError::setup(format!("{} are set: unset all but one", names.join(" and "))))
+                return Err(ClientError::setup(format!(
+                    "{} are set: unset all but one",
+                    names.join(" and ")
+                )));
             }
-        }
+        };
+        let text = match name {
+            API_KEY_FILE | TOKEN_FILE => Some(read(name, Path::new(&value))?),
+            _ => value.into_string().ok().map(Zeroizing::new),
+        };
+        let text = checked(name, text)?;
+        Ok(if matches!(name, TOKEN | TOKEN_FILE) {
+            Credential::Token(text)
+        } else {
+            Credential::ApiKey(text)
+        })
     }
 
     /// The header that carries it, and what stands there.
@@ -71,19 +81,22 @@ impl Credential {
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, ClientError> {
-    let mut text = Zeroizing::new(String::with_capacity(1024));
-    File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text)).map_err(|error| {
-        ClientError::setup(format!("{API_KEY_FILE}: cannot read {}: {error}", path.display()))
-    })?;
-    checked(API_KEY_FILE, Some(text.trim_ascii().to_owned()))
+/// The variable that names a file with a credential which others than its owner may read, and the file.
+pub fn exposed_file(variable: impl Fn(&str) -> Option<OsString>) -> Option<(&'static str, PathBuf)> {
+    [API_KEY_FILE, TOKEN_FILE]
+        .into_iter()
+        .filter_map(|name| Some((name, PathBuf::from(variable(name)?))))
+        .find(|(_, path)| secret_file::is_exposed(path))
+}
+
+fn read(source: &str, path: &Path) -> Result<Zeroizing<String>, ClientError> {
+    secret_file::read_text(path)
+        .map_err(|why| ClientError::setup(format!("{source}: the file {} {why}", path.display())))
 }
 
 /// What can stand in a header; whether it opens anything is for the server to say.
-fn checked(source: &str, text: Option<String>) -> Result<Zeroizing<String>, ClientError> {
-    let text = text
-        .map(Zeroizing::new)
-        .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
+fn checked(source: &str, text: Option<Zeroizing<String>>) -> Result<Zeroizing<String>, ClientError> {
+    let text = text.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()));
     text.ok_or_else(|| ClientError::setup(format!("what {source} gives is no credential: it is empty, or has blanks or other characters that none has")))
 }
 
@@ -108,6 +121,7 @@ mod tests {
         std::fs::write(file.path(), "tk_file\n").unwrap();
         let path = file.path().to_str().unwrap();
         assert_eq!(*find(&[("COFFER_API_KEY_FILE", path)]).ok().unwrap().header().1, "tk_file");
+        assert_eq!(*find(&[("COFFER_TOKEN_FILE", path)]).ok().unwrap().header().1, "Bearer tk_file");
     }
 
     #[test]
@@ -117,6 +131,9 @@ mod tests {
         let two = refused(&[("COFFER_API_KEY", "tk_secret"), ("COFFER_TOKEN", "secret")]);
         assert_eq!(two, "COFFER_API_KEY and COFFER_TOKEN are set: unset all but one");
         assert!(!refused(&[("COFFER_API_KEY", "tk secret")]).contains("secret"));
-        assert!(refused(&[("COFFER_API_KEY_FILE", "/nowhere")]).contains("/nowhere"));
+        let files = refused(&[("COFFER_TOKEN", "secret"), ("COFFER_TOKEN_FILE", "/nowhere")]);
+        assert_eq!(files, "COFFER_TOKEN and COFFER_TOKEN_FILE are set: unset all but one");
+        let missing = refused(&[("COFFER_API_KEY_FILE", "/nowhere")]);
+        assert!(missing.starts_with("COFFER_API_KEY_FILE: the file /nowhere cannot be read: "), "{missing}");
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::ring;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
 
 use crate::client::ClientError;
 
@@ -35,10 +35,16 @@ pub(super) fn config(variable: impl Fn(&str) -> Option<OsString>) -> Result<TlsC
         ))
     })?;
     let roots = certificates(&path)?;
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-        .build())
+    Ok(with_ciphers().root_certs(RootCerts::Specific(Arc::new(roots))).build())
+}
+
+/// The settings of TLS where whoever answers is believed: for what is no secret, on this very machine.
+pub(super) fn anybody() -> TlsConfig {
+    with_ciphers().disable_verification(true).build()
+}
+
+fn with_ciphers() -> TlsConfigBuilder {
+    TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
 }
 
 /// Whether whoever answered spoke no TLS.

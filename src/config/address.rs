@@ -20,6 +20,17 @@ impl ListenAddress {
         &self.host
     }
 
+    /// The same address for whoever connects from this machine: loopback instead of every address.
+    #[must_use]
+    pub fn reached_here(&self) -> ListenAddress {
+        let host = match self.host.as_str() {
+            "0.0.0.0" => "127.0.0.1",
+            "::" => "::1",
+            other => other,
+        };
+        ListenAddress { host: host.to_owned(), port: self.port }
+    }
+
     /// The port; 0 asks the system for one.
     pub fn port(&self) -> u16 {
         self.port
@@ -85,6 +96,16 @@ mod tests {
     fn host_and_port_are_parsed_and_printed_alike() {
         for text in ["127.0.0.1:8080", "localhost:0", "[::1]:65535", "0.0.0.0:80", "my-host.example:8080"] {
             assert_eq!(text.parse::<ListenAddress>().map(|a| a.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn every_address_is_reached_at_loopback() {
+        let reached = |text: &str| text.parse::<ListenAddress>().unwrap().reached_here().to_string();
+        assert_eq!(reached("0.0.0.0:80"), "127.0.0.1:80");
+        assert_eq!(reached("[::]:80"), "[::1]:80");
+        for other in ["10.0.0.5:80", "coffer.example:80", "[fe80::1]:80"] {
+            assert_eq!(reached(other), other);
         }
     }
 

@@ -1,7 +1,5 @@
 //! From what was written to what it means; what is missing keeps its default.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -9,16 +7,16 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::address;
 use super::error::Origin;
 use super::source::{Found, Raw, Sources};
-use super::{Config, ConfigError, InvalidDuration, Limits, Storage, TlsFiles, parse_duration};
+use super::{
+    Config, ConfigError, InvalidDuration, Limits, ListenAddress, PassphrasePlace, Serving, Storage, TlsFiles,
+    parse_duration,
+};
 use crate::crypto::{KdfParameters, Passphrase};
-
-/// More than any passphrase, and less than what a device file would give.
-const MAX_PASSPHRASE_FILE: u64 = 64 * 1024;
+use crate::secret_file;
 
 const NUMBER_AS_DURATION: &str = "a number and s, m, h or d in quotes, such as \"24h\": from 1s to 36500d";
 
@@ -40,7 +38,7 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
     config.storage.path = storage_path(read)?;
     if let Some((passphrase, place)) = passphrase(read)? {
         config.encryption.passphrase = Some(passphrase);
-        config.encryption.passphrase_in = place;
+        config.encryption.passphrase_place = place;
     }
     let kdf = &mut config.encryption.kdf;
     number(read, "encryption.argon2_memory_kib", floor.memory_kib..=cap.memory_kib, &mut kdf.memory_kib)?;
@@ -189,6 +187,12 @@ pub(super) fn storage_path(sources: &mut Sources) -> Result<PathBuf, ConfigError
     }
 }
 
+pub(super) fn serving(sources: &mut Sources) -> Result<Serving, ConfigError> {
+    let mut listen = ListenAddress::default();
+    text(sources, "server.listen", address::EXPECTED, &mut listen)?;
+    Ok(Serving { listen, is_tls: tls_files(sources)?.is_some() })
+}
+
 /// Both, or neither.
 fn tls_files(sources: &mut Sources) -> Result<Option<TlsFiles>, ConfigError> {
     const CERTIFICATE: &str = "server.tls_cert";
@@ -223,8 +227,8 @@ fn resolved(
     Ok((origin, path))
 }
 
-/// The passphrase, and the file that it stands in.
-fn passphrase(sources: &mut Sources) -> Result<Option<(Passphrase, Option<PathBuf>)>, ConfigError> {
+/// The passphrase, and where it stands.
+fn passphrase(sources: &mut Sources) -> Result<Option<(Passphrase, PassphrasePlace)>, ConfigError> {
     match sources.take_either("encryption.passphrase", "encryption.passphrase_file") {
         (None, None) => Ok(None),
         (Some(one), Some(other)) => {
@@ -233,8 +237,8 @@ fn passphrase(sources: &mut Sources) -> Result<Option<(Passphrase, Option<PathBu
         (Some(Found { origin, raw }), None) => match raw {
             Raw::Text(mut text) if !text.is_empty() => {
                 let place = match origin {
-                    Origin::File(path, _) => Some(path),
-                    Origin::Variable(_) | Origin::Flag(_) => None,
+                    Origin::File(path, _) => PassphrasePlace::Configuration(path),
+                    Origin::Variable(_) | Origin::Flag(_) => PassphrasePlace::Environment,
                 };
                 Ok(Some((std::mem::take(&mut *text).into(), place)))
             }
@@ -244,8 +248,8 @@ fn passphrase(sources: &mut Sources) -> Result<Option<(Passphrase, Option<PathBu
         },
         (None, Some(found)) => {
             let (origin, path) = resolved(found, "encryption.passphrase_file", &sources.directory)?;
-            match passphrase_file(&path) {
-                Ok(mut text) => Ok(Some((std::mem::take(&mut *text).into(), Some(path)))),
+            match secret_file::read_text(&path) {
+                Ok(mut text) => Ok(Some((std::mem::take(&mut *text).into(), PassphrasePlace::File(path)))),
                 Err(why) => Err(ConfigError::PassphraseFile { origin, path, why }),
             }
         }
@@ -257,19 +261,4 @@ fn later(one: Origin, other: Origin) -> Origin {
         (Origin::File(_, a), Origin::File(_, b)) if a > b => one,
         _ => other,
     }
-}
-
-/// The content without the one line break that an editor leaves at its end.
-pub(super) fn passphrase_file(path: &Path) -> Result<Zeroizing<String>, String> {
-    // As large as it can become: growing would leave copies behind that nobody wipes.
-    let mut content = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE_FILE as usize + 1));
-    File::open(path)
-        .and_then(|file| file.take(MAX_PASSPHRASE_FILE + 1).read_to_end(&mut content))
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if content.len() as u64 > MAX_PASSPHRASE_FILE {
-        return Err("is longer than 64 KiB".to_owned());
-    }
-    let text = std::str::from_utf8(&content).map_err(|_| "is not UTF-8".to_owned())?;
-    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-    if text.is_empty() { Err("is empty".to_owned()) } else { Ok(Zeroizing::new(text.to_owned())) }
 }

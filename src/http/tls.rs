@@ -1,12 +1,8 @@
 //! TLS: the certificate and the key that the server shows, and how they are read anew while it runs.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::fcntl::OFlag;
 use parking_lot::RwLock;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
@@ -17,11 +13,10 @@ use rustls::{InconsistentKeys, ServerConfig};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::secret_file;
+
 /// More than any chain of certificates, and less than what a device file would give.
 const MAX_FILE: u64 = 1024 * 1024;
-
-/// Others than the owner and the group may read or change the file.
-const OPEN_TO_OTHERS: u32 = 0o006;
 
 /// What a file of the pair has against being used.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -74,8 +69,7 @@ impl Tls {
     #[must_use]
     pub fn exposed_key(&self) -> Option<PathBuf> {
         let key = self.files.read().key.clone();
-        let mode = std::fs::metadata(&key).map_or(0, |metadata| metadata.mode());
-        (mode & OPEN_TO_OTHERS != 0).then_some(key)
+        secret_file::is_exposed(&key).then_some(key)
     }
 
     /// TLS 1.2 and 1.3, which are what the library has, with its own choice of ciphers.
@@ -135,24 +129,7 @@ fn not_pem(path: &Path) -> impl FnOnce(pem::Error) -> TlsError + '_ {
 
 /// The file's content, wiped when dropped.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let error = |what: String| TlsError { path: path.to_owned(), what };
-    let mut content = Zeroizing::new(Vec::new());
-    let unreadable = |cause| error(format!("cannot be read: {cause}"));
-    // Opening a pipe that nobody writes would hold up the server, and its end, for good.
-    let file =
-        File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(error("is not a regular file".to_owned()));
-    }
-    // As large as it will become: growing would leave copies behind that nobody wipes.
-    let size = metadata.len().min(MAX_FILE);
-    content.reserve_exact(size as usize + 1);
-    file.take(MAX_FILE + 1).read_to_end(&mut content).map_err(unreadable)?;
-    if content.len() as u64 > MAX_FILE {
-        return Err(error("is longer than 1 MiB".to_owned()));
-    }
-    Ok(content)
+    secret_file::read(path, MAX_FILE).map_err(|what| TlsError { path: path.to_owned(), what })
 }
 
 #[cfg(test)]
@@ -232,7 +209,7 @@ mod tests {
         for file in ["cert.pem", "key.pem"] {
             check(file, None, "cannot be read: ");
             check(file, Some("-----BEGIN hunter2\n"), "is not valid PEM");
-            check(file, Some(&"x".repeat(MAX_FILE as usize + 1)), "is longer than 1 MiB");
+            check(file, Some(&"x".repeat(MAX_FILE as usize + 1)), "is longer than 1024 KiB");
         }
         for none in ["", "hunter2", &key] {
             check("cert.pem", Some(none), "holds no certificate in PEM");

@@ -6,20 +6,33 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// The crate modules that a room may import beside itself.
-const IMPORTS: [(&str, &[&str]); 11] = [
+const IMPORTS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("crypto", &[]),
     ("dotenv", &[]),
+    ("secret_file", &[]),
     ("store", &["model"]),
     ("vault", &["model", "crypto", "store"]),
-    ("http", &["model", "crypto", "dotenv", "store", "vault"]),
+    ("http", &["model", "crypto", "dotenv", "secret_file", "store", "vault"]),
     ("control", &["model", "crypto", "store", "vault"]),
-    ("client", &["model", "crypto"]),
+    ("client", &["model", "crypto", "secret_file"]),
     ("telemetry", &[]),
-    ("config", &["model", "crypto", "telemetry"]),
+    ("config", &["model", "crypto", "secret_file", "telemetry"]),
     (
         "cli",
-        &["model", "crypto", "store", "vault", "http", "control", "client", "config", "dotenv", "telemetry"],
+        &[
+            "model",
+            "crypto",
+            "store",
+            "vault",
+            "http",
+            "control",
+            "client",
+            "config",
+            "dotenv",
+            "secret_file",
+            "telemetry",
+        ],
     ),
 ];
 

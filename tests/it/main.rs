@@ -26,6 +26,8 @@ mod hardening;
 mod isolation;
 mod limits;
 mod metrics;
+mod migration;
+mod package;
 mod paging;
 mod rates;
 mod secrets;

@@ -15,7 +15,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use crate::cli::failure::Failure;
-use crate::client::{Api, ClientError, Context};
+use crate::cli::output::complain;
+use crate::client::{Api, ClientError, Context, exposed_file};
 use crate::model::Scope;
 
 #[derive(Subcommand)]
@@ -90,7 +91,12 @@ impl Target {
     }
 
     fn api(&self) -> Result<Api, Failure> {
-        Ok(Api::find(self.url(), variable)?)
+        let api = Api::find(self.url(), variable)?;
+        if let Some((name, path)) = exposed_file(variable) {
+            let path = path.display();
+            complain(&format!("warning: {name}: {path} is open to every user of this machine"));
+        }
+        Ok(api)
     }
 
     fn context(&self) -> Context {

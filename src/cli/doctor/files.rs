@@ -2,10 +2,11 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::control::Finding;
 use crate::control::Verdict::{Bad, Ok as Well, Warn};
+use crate::secret_file;
 use crate::store::embedded::Embedded;
 
 /// What lies in a store's directory and is the store's (`docs/storage.md`), but for its indexes.
@@ -53,7 +54,7 @@ fn look(found: &Metadata, owner: u32) -> Option<Open> {
 }
 
 /// Whom the store in `dir`, and other files with secrets in them, are open to.
-pub(super) fn permissions<'a>(dir: Option<&Path>, secrets: impl Iterator<Item = &'a PathBuf>) -> Finding {
+pub(super) fn permissions<'a>(dir: Option<&Path>, secrets: impl Iterator<Item = &'a Path>) -> Finding {
     let mut open = Vec::new();
     let mut take = |path: &Path, owner: Option<u32>| {
         if let Ok(found) = std::fs::metadata(path)
@@ -79,9 +80,9 @@ pub(super) fn permissions<'a>(dir: Option<&Path>, secrets: impl Iterator<Item = 
             }
         }
     }
-    for secret in secrets {
+    for secret in secrets.filter(|secret| !secret_file::is_handed_over(secret)) {
         // Through a link: what it leads to is what others can read.
-        let secret = std::fs::canonicalize(secret).unwrap_or_else(|_| secret.clone());
+        let secret = std::fs::canonicalize(secret).unwrap_or_else(|_| secret.to_owned());
         take(&secret, None);
     }
     open.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.cmp(b)));

@@ -65,6 +65,17 @@ fn a_short_passphrase_is_refused_and_nothing_is_made() {
 }
 
 #[test]
+fn a_store_may_begin_without_keys() {
+    let store = Store::uninitialized(&Config::new());
+    let said = store.coffer(["init", "--no-keys"]).ok();
+    assert!(said.contains("coffer keys create") && !said.contains("tk_"), "{said}");
+    assert_eq!(store.coffer(["keys", "list", "--json"]).json(), serde_json::json!([]));
+    store.create_key(&["--environment", "test"]);
+    let other = Store::uninitialized(&Config::new());
+    assert_eq!(other.coffer(["init", "--no-keys", "--json"]).json()["api_keys"], serde_json::json!({}));
+}
+
+#[test]
 fn without_a_passphrase_nothing_is_made() {
     let store = Store::uninitialized(&Config::new().without("encryption", "passphrase"));
     let line = store.coffer(["init"]).failed();

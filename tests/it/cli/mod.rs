@@ -3,8 +3,10 @@
 mod config;
 mod control;
 mod environments;
+mod health;
 mod init;
 mod keys;
 mod orgs;
+mod secret_files;
 mod serve;
 mod usage;

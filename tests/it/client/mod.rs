@@ -1,6 +1,7 @@
 //! Client commands: what programs and people do with a server from wherever they are.
 
 mod cache;
+mod credential_files;
 mod export;
 mod import;
 mod reference;

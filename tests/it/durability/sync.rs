@@ -179,6 +179,10 @@ fn check_failure(switch: &str, errno: &str) {
         &api.post("/env/definitions", &serde_json::json!({ "name": "X", "scope": "org" })).send(),
     );
     server.anonymous().at("GET", "/readyz").send().error(503, "STORE_UNAVAILABLE");
+    let url = format!("http://{}", server.address());
+    let unready = store.coffer(["health", "--url", &url]).failed();
+    assert_eq!(unready, format!("error: {url} is not ready: 503: the store cannot write"));
+    store.coffer(["health", "--live", "--url", &url]).ok();
     assert_eq!(server.anonymous().at("GET", "/healthz").send().status, 200);
     api.resolve(&definitions[2]).query("linked_account_id", "user").send().ok();
     api.get("/env/values/linked_account").query("linked_account_id", "user").send().ok();
