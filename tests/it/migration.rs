@@ -150,7 +150,7 @@ fn from_vault() {
     let vault = r#"#!/bin/sh
 case "$*" in
 "kv get -format=json secret/app")
-    echo '{"data":{"data":{"DATABASE_PASSWORD":"it'"'"'s \"so\"\n$1","RETRIES":3,"FLAGS":{"a":true}},"metadata":{"version":2}}}' ;;
+    printf '%s\n' '{"data":{"data":{"DATABASE_PASSWORD":"it'"'"'s \"so\"\n$1","RETRIES":3,"FLAGS":{"a":true}},"metadata":{"version":2}}}' ;;
 "kv list -format=json secret/customers") echo '["acme","mark@acme.com"]' ;;
 "kv get -format=json secret/customers/acme") echo '{"data":{"data":{"CRM_TOKEN":"one"},"metadata":{}}}' ;;
 "kv get -format=json secret/customers/mark@acme.com") echo '{"data":{"data":{"CRM_TOKEN":"two"},"metadata":{}}}' ;;

@@ -103,7 +103,10 @@ fn what_is_wrong_is_one_line() {
             "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
             "is not ready: whoever answers is no coffer (status 200",
         ),
-        ("HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n", "is no coffer (status 302)"),
+        (
+            "HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n",
+            "is no coffer (status 302: it sends to another address",
+        ),
         ("not http at all", "is no coffer"),
         (
             "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 59\r\n\r\n{\"error_code\":\"STORE_UNAVAILABLE\",\"message\":\"cannot write\"}",
