@@ -60,7 +60,7 @@ pub(crate) fn run(run: &mut Run) {
 
 /// All of them by hand, and a spread of them in short.
 fn cases(run: &Run, all: u64) -> Vec<u64> {
-    let range = run.cases(30, all);
+    let range = run.cases(20, all);
     if run.form == Form::Long || range.end - range.start < 2 || range.start > 0 {
         return range.collect();
     }

@@ -26,7 +26,7 @@ pub(crate) fn run(run: &mut Run) {
     let traffic = Traffic::new(&server, 16, 6);
     let cuts = if run.form == Form::Short { FEW_CUTS } else { CUTS };
     let mut power = Power { store: server.stop(), traffic, cuts, total: Totals::default() };
-    for cycle in run.cases(8, 60) {
+    for cycle in run.cases(5, 60) {
         if run.is_over(None) {
             break;
         }
