@@ -41,7 +41,7 @@ pub(super) fn load<T>(index: &Index, gather: impl FnOnce(&mut Loader) -> T) -> (
 
 impl Loader {
     /// Bytes after which the index is given what was gathered.
-    const PIECE: usize = 8 << 20;
+    const PIECE: usize = 4 << 20;
 
     /// Adds a write, which comes after those that were added before.
     pub(super) fn add(&mut self, write: IndexWrite<'_>) -> Result<(), Stopped> {
