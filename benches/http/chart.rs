@@ -86,12 +86,13 @@ impl Curves {
     }
 
     fn panel(&self, area: &Area<'_>, title: &str, curves: &[(&str, Vec<f64>)]) -> Result<()> {
-        let most = curves.iter().flat_map(|(_, figures)| figures).copied().fold(0.0, f64::max) * 1.25;
+        let most = curves.iter().flat_map(|(_, figures)| figures).copied().fold(0.0, f64::max) * 1.5;
         let (first, last) = (self.sizes.first().copied(), self.sizes.last().copied());
         let sizes = first.unwrap_or(1) as f64..last.unwrap_or(2) as f64;
         let mut chart = ChartBuilder::on(area)
             .caption(title, (FONT, 17))
             .margin(12)
+            .margin_right(30)
             .x_label_area_size(34)
             .y_label_area_size(58)
             .build_cartesian_2d(sizes.log_scale(), 0.0..most)?;

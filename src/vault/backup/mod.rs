@@ -104,8 +104,8 @@ pub struct BackupSummary {
 pub type Advance<'a> = dyn FnMut(u64, Option<u64>) + 'a;
 
 impl Opened {
-    /// Makes a backup of the store as it is now, which is `now`, and gives its bytes to `take` until that wants no more. `advance`
-    /// learns how many records are done. Returns how many there are. Blocks.
+    /// Makes a backup of the store as it is, says in it that this was at `now`, and gives its bytes to `take` until
+    /// that wants no more. `advance` learns how many records are done. Returns how many there are. Blocks.
     ///
     /// # Errors
     /// Where the store cannot be read, or `take` takes no more.

@@ -3,9 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use nix::sys::stat::Mode;
-
-use crate::support::{Config, Finished, PASSPHRASE, Store, finish};
+use crate::support::{Config, Finished, PASSPHRASE, Store, finish, useless_files};
 
 const VARIABLE: &str = "COFFER_ENCRYPTION__PASSPHRASE_FILE";
 
@@ -18,30 +16,14 @@ fn with_file(store: &Store, file: &str) -> Finished {
 #[test]
 fn a_file_that_gives_no_passphrase_is_named_and_not_shown() {
     let store = Store::new();
-    let path = |name: &str| store.root().join(name);
-    fs::create_dir(path("directory")).unwrap();
-    nix::unistd::mkfifo(&path("pipe"), Mode::S_IRUSR).unwrap();
-    for (name, content) in [
-        ("empty", "".into()),
-        ("blank", "\n".into()),
-        ("long", "hunter2".repeat(10_000)),
-        ("wrong", "hunter2".into()),
-    ] {
-        fs::write(path(name), content).unwrap();
-        fs::set_permissions(path(name), Permissions::from_mode(0o600)).unwrap();
-    }
-    for (name, expected) in [
-        ("missing", "cannot be read: No such file or directory (os error 2)"),
-        ("directory", "is not a regular file"),
-        ("pipe", "is not a regular file"),
-        ("empty", "is empty"),
-        ("blank", "is empty"),
-        ("long", "is longer than 64 KiB"),
-    ] {
+    for (name, expected) in useless_files(store.root()) {
         let line = with_file(&store, name).failed();
-        let path = path(name).display().to_string();
+        let path = store.root().join(name).display().to_string();
         assert_eq!(line, format!("error: {VARIABLE}: the passphrase file {path} {expected}"));
     }
+    let wrong = store.root().join("wrong");
+    fs::write(&wrong, "hunter2").unwrap();
+    fs::set_permissions(&wrong, Permissions::from_mode(0o600)).unwrap();
     let wrong = with_file(&store, "wrong").failed();
     assert!(
         wrong.contains("the passphrase does not open this store") && !wrong.contains("hunter2"),

@@ -4,10 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use nix::sys::stat::Mode;
-
 use super::Machine;
-use crate::support::{Finished, Server, finish};
+use crate::support::{Finished, Server, finish, useless_files};
 
 /// A command with the credential in the file that this variable names, and in no other.
 fn with_file(machine: &Machine, variable: &str, file: &Path) -> Finished {
@@ -51,20 +49,9 @@ fn a_key_and_a_token_may_each_be_in_a_file() {
 fn a_file_that_gives_no_credential_is_named_and_not_shown() {
     let server = Server::start();
     let machine = Machine::of(&server);
-    fs::create_dir(machine.path("directory")).unwrap();
-    nix::unistd::mkfifo(&machine.path("pipe"), Mode::S_IRUSR).unwrap();
-    for (name, content) in [("empty", ""), ("blank", "\n"), ("long", &"hunter2".repeat(10_000))] {
-        close(&machine.file(name, content), 0o600);
-    }
+    let useless = useless_files(machine.dir.path());
     for variable in ["COFFER_API_KEY_FILE", "COFFER_TOKEN_FILE"] {
-        for (name, expected) in [
-            ("missing", "cannot be read: No such file or directory (os error 2)"),
-            ("directory", "is not a regular file"),
-            ("pipe", "is not a regular file"),
-            ("empty", "is empty"),
-            ("blank", "is empty"),
-            ("long", "is longer than 64 KiB"),
-        ] {
+        for (name, expected) in useless {
             let line = with_file(&machine, variable, &machine.path(name)).failed();
             let path = machine.path(name).display().to_string();
             assert_eq!(line, format!("error: {variable}: the file {path} {expected}"));

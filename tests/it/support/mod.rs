@@ -11,6 +11,7 @@ mod server;
 mod shape;
 mod store;
 mod tls;
+mod useless_files;
 
 pub(crate) use command::{Finished, command, finish};
 pub(crate) use config::{Config, PASSPHRASE};
@@ -20,6 +21,7 @@ pub(crate) use server::Server;
 pub(crate) use shape::{check_fields, check_id, check_page, check_time};
 pub(crate) use store::Store;
 pub(crate) use tls::{Identity, trusting};
+pub(crate) use useless_files::useless_files;
 
 use std::time::{Duration, Instant};
 
