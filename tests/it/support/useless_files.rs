@@ -8,11 +8,11 @@ use nix::sys::stat::Mode;
 
 /// Makes them in `dir`. Returns the name of each, and what is said of it.
 pub(crate) fn useless_files(dir: &Path) -> [(&'static str, &'static str); 6] {
-    fs::create_dir(dir.join("directory")).unwrap();
-    nix::unistd::mkfifo(&dir.join("pipe"), Mode::S_IRUSR).unwrap();
+    fs::create_dir(dir.join("directory")).expect("an empty directory");
+    nix::unistd::mkfifo(&dir.join("pipe"), Mode::S_IRUSR).expect("a pipe");
     for (name, content) in [("empty", ""), ("blank", "\n"), ("long", &"hunter2".repeat(10_000))] {
-        fs::write(dir.join(name), content).unwrap();
-        fs::set_permissions(dir.join(name), Permissions::from_mode(0o600)).unwrap();
+        fs::write(dir.join(name), content).expect("a file");
+        fs::set_permissions(dir.join(name), Permissions::from_mode(0o600)).expect("its owner");
     }
     [
         ("missing", "cannot be read: No such file or directory (os error 2)"),
