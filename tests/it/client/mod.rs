@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Finished, Server, command, finish};
+use crate::support::{Finished, Server, command, finish, hearing_command};
 
 /// Values that are awkward to quote, each of which a string variable accepts.
 const AWKWARD: [&str; 26] = [
@@ -83,7 +83,15 @@ impl Machine {
     }
 
     fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Command {
-        let mut command = command();
+        self.asking(command(), args)
+    }
+
+    /// A command that is to be sent signals.
+    fn hearing_command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Command {
+        self.asking(hearing_command(), args)
+    }
+
+    fn asking<I: IntoIterator<Item: AsRef<OsStr>>>(&self, mut command: Command, args: I) -> Command {
         command.args(args).current_dir(self.dir.path()).env("COFFER_URL", &self.url);
         match self.has_key_file {
             true => command.env("COFFER_API_KEY_FILE", self.path("key")),

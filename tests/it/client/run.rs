@@ -46,7 +46,7 @@ fn signals_reach_the_program_once() {
     let machine = Machine::of(&server);
     let script = "for s in INT TERM WINCH; do trap \"echo $s >> got\" $s; done; trap 'exit 7' USR1; \
         : > ready; while :; do sleep 0.02; done";
-    let mut child = machine.command(["run", "--", "sh", "-c", script]).spawn().unwrap();
+    let mut child = machine.hearing_command(["run", "--", "sh", "-c", script]).spawn().unwrap();
     let patience = Duration::from_secs(20);
     eventually(patience, "the program runs", || machine.path("ready").exists().then_some(()));
     let got = || fs::read_to_string(machine.path("got")).unwrap_or_default();

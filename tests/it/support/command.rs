@@ -12,7 +12,18 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary, with nothing of this process's `COFFER_…` environment.
 pub(crate) fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
+    dressed(Command::new(env!("CARGO_BIN_EXE_coffer")))
+}
+
+/// The same with no signal ignored, whatever this process was started with: for what a shell starts in the background
+/// SIGINT is, and SIGHUP by `nohup`. It has the process's id, as `env` becomes it.
+pub(crate) fn hearing_command() -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal", env!("CARGO_BIN_EXE_coffer")]);
+    dressed(command)
+}
+
+fn dressed(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("COFFER_") {
             command.env_remove(name);

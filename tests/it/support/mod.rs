@@ -13,7 +13,7 @@ mod store;
 mod tls;
 mod useless_files;
 
-pub(crate) use command::{Finished, command, finish};
+pub(crate) use command::{Finished, command, finish, hearing_command};
 pub(crate) use config::{Config, PASSPHRASE};
 pub(crate) use http::{Client, Connection, Request, percent};
 pub(crate) use response::Response;

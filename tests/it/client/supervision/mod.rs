@@ -31,7 +31,7 @@ impl<'m> Watched<'m> {
         );
         let args = [&["run", "--watch"], flags, &["--", "sh", "-c", &script]].concat();
         let log = fs::File::create(machine.path("stderr")).unwrap();
-        let coffer = machine.command(args).stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let coffer = machine.hearing_command(args).stderr(log).stdout(Stdio::null()).spawn().unwrap();
         let watched = Watched { machine, coffer };
         watched.starts(1);
         watched

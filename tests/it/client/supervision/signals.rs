@@ -55,7 +55,8 @@ if shell == 0:
     if job == 0:
         os.setpgid(0, 0)
         os.tcsetpgrp(0, os.getpid())
-        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+        for heard in signal.SIGTTOU, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP:
+            signal.signal(heard, signal.SIG_DFL)
         os.execvp(sys.argv[1], sys.argv[1:])
     open("job", "w").write(str(job))
     while True:
