@@ -61,15 +61,17 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut held = true;
+    let mut losses = Vec::new();
     for (name, part) in PARTS {
         if asked.parts.is_empty() || asked.parts.iter().any(|asked| asked == name) {
             let mut run = Run::new(name, &asked);
             part(&mut run);
-            held &= run.say();
+            losses.extend(run.say());
         }
     }
-    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // Once more in the end, since what a server says on the way is long.
+    losses.iter().for_each(|loss| println!("{loss}"));
+    if losses.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What the arguments say.

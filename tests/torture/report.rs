@@ -31,10 +31,11 @@ pub(crate) struct Run {
     /// After which no new case is begun, where it was said.
     longest: Option<Duration>,
     tried: u64,
-    lost: u64,
     /// Faults of the checks' own making that they noticed.
     noticed: u64,
     notes: Vec<String>,
+    /// What was lost.
+    losses: Vec<String>,
     /// When it was last said how far it has come.
     said: Instant,
 }
@@ -46,9 +47,9 @@ impl Run {
     pub(crate) fn new(part: &'static str, asked: &Asked) -> Run {
         let Asked { form, seed, cases, from, longest, .. } = *asked;
         let begun = Instant::now();
-        let notes = Vec::new();
-        let (tried, lost, noticed, said) = (0, 0, 0, begun);
-        Run { part, form, seed, cases, from, begun, longest, tried, lost, noticed, notes, said }
+        let (notes, losses) = (Vec::new(), Vec::new());
+        let (tried, noticed, said) = (0, 0, begun);
+        Run { part, form, seed, cases, from, begun, longest, tried, noticed, notes, losses, said }
     }
 
     /// Whether there is no time left for another case; `otherwise` is how long it may take where nobody said.
@@ -67,16 +68,16 @@ impl Run {
     pub(crate) fn case(&mut self, number: u64, what: &str, case: impl FnOnce(&mut Random)) -> bool {
         if self.form == Form::Long && self.said.elapsed() > SAY {
             self.said = Instant::now();
-            eprintln!("{}: {} tried so far, {} lost", self.part, self.tried, self.lost);
+            eprintln!("{}: {} tried so far, {} lost", self.part, self.tried, self.losses.len());
         }
         self.tried += 1;
         let mut random = Random::new(self.seed).fork(number);
         match catch_unwind(AssertUnwindSafe(|| case(&mut random))) {
             Ok(()) => true,
             Err(panic) => {
-                self.lost += 1;
                 let text = text(panic.as_ref());
                 eprintln!("{}: case {number} ({what}) of seed {}: {text}", self.part, self.seed);
+                self.losses.push(format!("case {number} ({what}): {}", brief(text)));
                 false
             }
         }
@@ -93,12 +94,11 @@ impl Run {
         match checked {
             Err(panic) => {
                 self.noticed += 1;
-                let why: String = text(panic.as_ref()).chars().take(160).collect();
-                println!("{part:10} noticed {what}: {}", why.replace('\n', " "));
+                println!("{part:10} noticed {what}: {}", brief(text(panic.as_ref())));
             }
             Ok(()) => {
-                self.lost += 1;
                 eprintln!("{part}: UNNOTICED with seed {}: {what}", self.seed);
+                self.losses.push(format!("UNNOTICED: {what}"));
             }
         }
     }
@@ -108,9 +108,10 @@ impl Run {
         self.notes.push(text);
     }
 
-    /// Says what was tried and lost; whether nothing was.
-    pub(crate) fn say(&self) -> bool {
-        let Run { part, seed, tried, lost, .. } = self;
+    /// Says what was tried and how much was lost; returns what was.
+    pub(crate) fn say(self) -> Vec<String> {
+        let Run { part, seed, tried, losses, .. } = &self;
+        let lost = losses.len();
         let seconds = self.begun.elapsed().as_secs_f64();
         let noticed = match self.noticed {
             0 => String::new(),
@@ -118,8 +119,13 @@ impl Run {
         };
         let notes: String = self.notes.iter().map(|note| format!(", {note}")).collect();
         println!("{part:10} {tried} tried, {lost} lost{noticed}{notes} (seed {seed}, {seconds:.0} s)");
-        *lost == 0
+        losses.iter().map(|loss| format!("{part:10} {loss}")).collect()
     }
+}
+
+/// A line of it.
+fn brief(text: &str) -> String {
+    text.chars().take(160).collect::<String>().replace('\n', " ")
 }
 
 /// What a panic says.

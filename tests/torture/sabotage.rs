@@ -45,13 +45,13 @@ fn work(traffic: &mut Traffic, server: Server, least: u64, random: &mut Random) 
 
 type Tell = fn(&mut Vec<Entry>, &mut Vec<Vec<Asked>>);
 
-/// Where there are an entry and a later one of the same value.
+/// Where there are an entry and a later one of changes to the same value. One of a reveal may stand before or after.
 fn two_of_one(entries: &[Entry]) -> (usize, usize) {
-    let set = |entry: &&Entry| entry.event == "variable_value.updated";
-    let later = entries.iter().rev().find(set).expect("a value was set twice");
-    let same = |entry: &Entry| entry.entity == later.entity && entry.event.starts_with("variable_value.");
-    let at = |number: u64| entries.iter().position(|entry| entry.number == number).expect("it is there");
-    let later = at(later.number);
+    let is_set =
+        |entry: &Entry| matches!(entry.event.as_str(), "variable_value.set" | "variable_value.updated");
+    let is_later = |entry: &Entry| entry.event == "variable_value.updated";
+    let later = entries.iter().rposition(is_later).expect("a value was set twice");
+    let same = |entry: &Entry| is_set(entry) && entry.entity == entries[later].entity;
     (entries[..later].iter().rposition(same).expect("the one before"), later)
 }
 
@@ -260,7 +260,7 @@ fn syncs(run: &mut Run, store: &Arc<Store>, traffic: &Traffic, random: &mut Rand
     run.sabotage("no syncs", |_| traffic_then.check(up(&started)));
 }
 
-/// The last sync of the journal after which a writer was answered, and the next.
+/// The last sync of the journal that an answered writer needed, and the next.
 fn one_group(log: &Log) -> (usize, usize) {
     let mut often: HashMap<u64, usize> = HashMap::new();
     for record in &log.records {
@@ -272,11 +272,22 @@ fn one_group(log: &Log) -> (usize, usize) {
     let is_sync =
         |place: &usize| matches!(log.records[*place], Record::Sync { inode, .. } if inode == journal);
     let syncs: Vec<usize> = (0..log.records.len()).filter(is_sync).collect();
-    let is_answer =
-        |record: &Record| matches!(record, Record::Answer { request } if request.starts_with("user_"));
-    let pairs = syncs.windows(2).rev().map(|pair| (pair[0], pair[1]));
-    let mut with_answer = pairs.filter(|(one, next)| log.records[*one..*next].iter().any(is_answer));
-    with_answer.next().expect("writers were answered")
+    let answered = |from: usize, to: usize| -> HashSet<&str> {
+        let requests = log.records[from..to].iter().filter_map(|record| match record {
+            Record::Answer { request } => Some(request.as_str()),
+            _ => None,
+        });
+        let accounts = requests.filter_map(|request| request.split_once('.')).map(|(account, _)| account);
+        accounts.filter(|account| account.starts_with("user_")).collect()
+    };
+    // What a writer asks after an answer is written after it, and so is not in the sync before: one answered on
+    // both sides of a sync needed that sync. An answer on one side alone may be a late one of the sync before.
+    let needed = syncs
+        .windows(3)
+        .rev()
+        .find(|sync| !answered(sync[0], sync[1]).is_disjoint(&answered(sync[1], sync[2])));
+    let needed = needed.expect("a writer was answered twice");
+    (needed[1], needed[2])
 }
 
 /// A creation without a sync of its directories.
