@@ -340,21 +340,24 @@ impl Config {
         self.encryption.passphrase.as_ref().is_some_and(Passphrase::is_sample)
     }
 
-    /// Whether a server may listen on `addresses`, which are what `server.listen` was looked up to be: a
-    /// name that is looked up a second time may be another address.
+    /// Whether a server may listen on `addresses`, which are what `listen` was looked up to be: a name that is
+    /// looked up a second time may be another address.
     ///
     /// # Errors
     ///
     /// When one of them lies beyond this machine, and the passphrase is the one that everyone knows, or plain
     /// HTTP would be spoken there that nobody consented to.
-    pub fn check_listening(&self, addresses: &[SocketAddr]) -> Result<(), ConfigError> {
-        let listen = || self.server.listen.clone();
+    pub fn check_listening(
+        &self,
+        listen: &impl ToString,
+        addresses: &[SocketAddr],
+    ) -> Result<(), ConfigError> {
         if !addresses.iter().any(is_beyond) {
             Ok(())
         } else if self.has_sample_passphrase() {
-            Err(ConfigError::SamplePassphrase { listen: listen() })
+            Err(ConfigError::SamplePassphrase { listen: listen.to_string() })
         } else if self.server.tls.is_none() && !self.server.allow_plaintext {
-            Err(ConfigError::Plaintext { listen: listen() })
+            Err(ConfigError::Plaintext { listen: listen.to_string() })
         } else {
             Ok(())
         }

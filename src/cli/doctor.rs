@@ -129,7 +129,7 @@ fn config(start: &Start, place: &Place) -> (Finding, Option<PathBuf>) {
             return (finding(Bad, format!("cannot listen on {}: {error}", config.server.listen)), key);
         }
     };
-    if let Err(error) = config.check_listening(&addresses) {
+    if let Err(error) = config.check_listening(&config.server.listen, &addresses) {
         return (finding(Bad, error.to_string()), key);
     }
     if addresses.iter().any(|address| config.is_plaintext_beyond(address)) {

@@ -32,6 +32,8 @@ use reload::Reload;
 
 /// How often it is looked whether the server answers, where the service manager does not ask for more.
 const LOOK: Duration = Duration::from_secs(10);
+/// And where it asks for more than can be done beside answering requests.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
 /// Arguments of `serve`.
 #[derive(Args)]
@@ -85,8 +87,9 @@ fn listen(start: &Start, passed: Vec<TcpListener>) -> Result<Listening, Failure>
         .collect::<Result<_, _>>()
         .map_err(Failure::io("learn the address listened on"))?;
     if is_passed {
-        let addresses: Vec<_> = listening.iter().map(|(_, address)| *address).collect();
-        start.config.check_listening(&addresses)?;
+        for (_, address) in &listening {
+            start.config.check_listening(address, &[*address])?;
+        }
         tracing::info!("the service manager listens, and passed its sockets: `server.listen` is not used");
     }
     Ok(listening)
@@ -96,7 +99,7 @@ fn bind(start: &Start) -> Result<TcpListener, Failure> {
     let listen = &start.config.server.listen;
     let doing = format!("listen on {listen}");
     let addresses: Vec<_> = listen.to_socket_addrs().map_err(Failure::io(&doing))?.collect();
-    start.config.check_listening(&addresses)?;
+    start.config.check_listening(listen, &addresses)?;
     TcpListener::bind(addresses.as_slice()).map_err(|error| {
         if error.kind() != io::ErrorKind::AddrInUse {
             return Failure::io(&doing)(error);
@@ -192,7 +195,7 @@ async fn serve(
     let mut reload = Reload::new(&start, log, vault.clone(), tls);
     let mut health = Health { vault, serving: format!("serving {}", urls.join(" ")), is_well: true };
     manager.is_ready(&health.status());
-    let period = manager.watchdog().map_or(LOOK, |within| LOOK.min(within / 3));
+    let period = manager.watchdog().map_or(LOOK, |within| (within / 3).clamp(SHORTEST_LOOK, LOOK));
     let mut looks = tokio::time::interval(period);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
 

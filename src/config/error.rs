@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::ListenAddress;
-
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -106,8 +104,8 @@ pub enum ConfigError {
          set a passphrase of your own, or listen on 127.0.0.1"
     )]
     SamplePassphrase {
-        /// Where the server would listen.
-        listen: ListenAddress,
+        /// Where the server would listen, as whoever runs it knows it.
+        listen: String,
     },
     /// What is sent over a network would be there for anyone on the way.
     #[error(
@@ -115,7 +113,7 @@ pub enum ConfigError {
          or set `server.allow_plaintext` where something else protects the way"
     )]
     Plaintext {
-        /// Where the server would listen.
-        listen: ListenAddress,
+        /// Where the server would listen, as whoever runs it knows it.
+        listen: String,
     },
 }

@@ -61,7 +61,13 @@ pub(super) fn config(mut sources: Sources) -> Result<Config, ConfigError> {
 }
 
 fn invalid(origin: Origin, key: &'static str, expected: impl Into<String>) -> ConfigError {
-    ConfigError::Invalid { origin, key, expected: expected.into() }
+    let expected = expected.into();
+    let expected = match origin {
+        Origin::File(..) => expected,
+        // Quotes would be part of it there.
+        Origin::Variable(_) | Origin::Flag(_) => expected.replace(" in quotes", ""),
+    };
+    ConfigError::Invalid { origin, key, expected }
 }
 
 fn text<T: FromStr>(

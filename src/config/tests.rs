@@ -252,7 +252,7 @@ fn text_that_is_not_unicode_is_a_path_or_a_mistake() {
 fn check_listening(server: &str, addresses: &[&str]) -> Result<(), String> {
     let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
     let config = load(&format!("[server]\nlisten = 'name:1'\n{server}"), &[]);
-    config.check_listening(&addresses).map_err(|error| error.to_string())
+    config.check_listening(&config.server.listen, &addresses).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -131,6 +131,37 @@ fn served() -> BTreeMap<String, String> {
 }
 
 #[test]
+fn each_metric_has_one_kind_and_one_sentence_of_help() {
+    let text = scrape(&server());
+    let of = |word: &str| -> Vec<&str> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(word));
+        lines.map(|line| line.split(' ').next().unwrap()).collect()
+    };
+    let (help, kinds) = (of("# HELP "), of("# TYPE "));
+    assert_eq!(help, kinds);
+    assert_eq!(kinds.iter().collect::<BTreeSet<_>>().len(), kinds.len(), "{kinds:?}");
+    for line in text.lines().filter(|line| line.starts_with("# HELP ")) {
+        assert!(line.ends_with('.') && !line.ends_with(".."), "{line}");
+    }
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    // Of each histogram every bucket counts those below it too, and the last counts all.
+    let bucket = Regex::new(r#"(?m)^(\w+)_bucket\{le="([^"]+)",?(.*)\} (\d+)$"#).unwrap();
+    let samples = samples(&text);
+    let mut last = None;
+    for [name, bound, labels, count] in bucket.captures_iter(&text).map(|found| found.extract().1) {
+        let count: f64 = count.parse().unwrap();
+        let is_more = last.is_none_or(|(former, below)| former != (name, labels) || below <= count);
+        assert!(is_more, "{name} {labels} {bound}");
+        last = Some(((name, labels), count));
+        if bound == "+Inf" {
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+            assert_eq!(samples[&format!("{name}_count{labels}")], count);
+        }
+    }
+    assert!(last.is_some());
+}
+
+#[test]
 fn the_table_of_the_metrics_is_whole() {
     let row = Regex::new(r"(?m)^\| `(\w+)` \| (\w+) \|").unwrap();
     let document = read("docs/metrics.md");

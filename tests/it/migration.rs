@@ -151,7 +151,7 @@ fn from_vault() {
 case "$*" in
 "kv get -format=json secret/app")
     printf '%s\n' '{"data":{"data":{"DATABASE_PASSWORD":"it'"'"'s \"so\"\n$1","RETRIES":3,"FLAGS":{"a":true}},"metadata":{"version":2}}}' ;;
-"kv list -format=json secret/customers") echo '["acme","mark@acme.com"]' ;;
+"kv list -format=json secret/customers") echo '["acme","former/","mark@acme.com"]' ;;
 "kv get -format=json secret/customers/acme") echo '{"data":{"data":{"CRM_TOKEN":"one"},"metadata":{}}}' ;;
 "kv get -format=json secret/customers/mark@acme.com") echo '{"data":{"data":{"CRM_TOKEN":"two"},"metadata":{}}}' ;;
 *) echo "not expected: $*" >&2 && exit 1 ;;
@@ -178,19 +178,19 @@ fn from_dotenv() {
     let machine = Machine::new();
     machine.file(
         ".env",
-        "# the app\nexport DATABASE_URL=postgres://db/app\nSESSION_SECRET='it is # hidden'\nMOTD=\"two\\nlines\"\nAPI_KEY=k$1\n",
+        "# the app\nexport DATABASE_URL=postgres://db/app\nSESSION_SECRET='it is # hidden'\nMOTD=\"two\\nlines\"\nAPI_KEY=k$1\n \texport  db_pass = p\n",
     );
     let printed = machine.follow("From `.env` files", &[]);
     assert!(!printed.contains("hidden"), "{printed}");
     assert_eq!(
         machine.sees(&[]),
-        json!({ "DATABASE_URL": "postgres://db/app", "SESSION_SECRET": "it is # hidden", "MOTD": "two\nlines", "API_KEY": "k$1" })
+        json!({ "DATABASE_URL": "postgres://db/app", "SESSION_SECRET": "it is # hidden", "MOTD": "two\nlines", "API_KEY": "k$1", "db_pass": "p" })
     );
     let definitions = machine.server.test().get("/env/definitions").send().ok();
     for one in definitions["docs"].as_array().unwrap() {
         assert_eq!(
             one["encrypted"] == true,
-            ["SESSION_SECRET", "API_KEY"].iter().any(|name| one["name"] == *name),
+            ["SESSION_SECRET", "API_KEY", "db_pass"].iter().any(|name| one["name"] == *name),
             "{one}"
         );
     }

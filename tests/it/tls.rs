@@ -156,7 +156,7 @@ fn a_hangup_finds_the_pair_where_it_is_configured_now_and_does_not_switch_tls_of
         Config::new().text("server", "tls_cert", "new/cert.pem").text("server", "tls_key", "new/key.pem");
     store.configure(&renewed);
     server.signal("HUP");
-    said("`server.tls_key` stays");
+    said("new/key.pem can be used");
     assert!(shows(&server, &first));
 
     let second = Identity::new();
@@ -169,6 +169,7 @@ fn a_hangup_finds_the_pair_where_it_is_configured_now_and_does_not_switch_tls_of
     store.configure(&Config::new());
     server.signal("HUP");
     said("`server.tls_cert` stays ");
+    said(" until the server is started anew, and is none then");
     assert!(shows(&server, &second));
     server.stop();
 }

@@ -1,6 +1,7 @@
 //! What the service manager is told, where there is one: lines over the datagram socket that it names, as
 //! sd_notify(3) has them.
 
+use std::cell::Cell;
 use std::env;
 use std::ffi::OsString;
 use std::io;
@@ -18,6 +19,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(1);
 pub(super) struct ServiceManager {
     way: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Duration>,
+    /// Whether it did not hear what it was told last, which is said once.
+    is_deaf: Cell<bool>,
 }
 
 impl ServiceManager {
@@ -30,7 +33,7 @@ impl ServiceManager {
         });
         let watchdog =
             watchdog(env::var_os("WATCHDOG_USEC"), env::var_os("WATCHDOG_PID"), std::process::id());
-        ServiceManager { way, watchdog }
+        ServiceManager { way, watchdog, is_deaf: Cell::new(false) }
     }
 
     /// Within which time it wants to hear [`ServiceManager::is_alive`] again and again.
@@ -72,8 +75,10 @@ impl ServiceManager {
 
     fn tell(&self, lines: &str) {
         let Some((socket, address)) = &self.way else { return };
-        if let Err(error) = socket.send_to_addr(lines.as_bytes(), address) {
-            tracing::warn!("the service manager was not told: {error}");
+        let told = socket.send_to_addr(lines.as_bytes(), address);
+        let was_deaf = self.is_deaf.replace(told.is_err());
+        if let (Err(error), false) = (told, was_deaf) {
+            tracing::warn!("the service manager does not hear what it is told: {error}");
         }
     }
 }

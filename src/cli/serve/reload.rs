@@ -53,7 +53,7 @@ impl<'a> Reload<'a> {
     fn apply(&mut self, config: &Config, server: &Server) {
         // What changes is said by the former level or the new one, whichever says more.
         self.log.widen(config.log.level);
-        let is_tls_as_configured = self.reload_tls(Some(config));
+        let is_tls_kept = !self.reload_tls(Some(config));
         let mut unchanged = true;
         for (key, new) in config.settings() {
             let old = self.settings.get(key).cloned().unwrap_or_default();
@@ -61,7 +61,10 @@ impl<'a> Reload<'a> {
                 continue;
             }
             unchanged = false;
-            if !CHANGING.contains(&key) || !is_tls_as_configured && key.starts_with("server.tls_") {
+            let stays = is_tls_kept && key.starts_with("server.tls_");
+            if stays && self.tls.is_some() && config.server.tls.is_some() {
+                tracing::warn!("SIGHUP: `{key}` stays {old} until {new} can be used");
+            } else if stays || !CHANGING.contains(&key) {
                 tracing::warn!(
                     "SIGHUP: `{key}` stays {old} until the server is started anew, and is {new} then"
                 );

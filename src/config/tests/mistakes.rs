@@ -95,6 +95,9 @@ fn wrong_types_and_ranges_say_what_is_expected() {
         "yes",
         "COFFER_ACCOUNTS__STRICT: `accounts.strict` must be true or false",
     );
+    check_variable("COFFER_STORAGE__PATH", "", "COFFER_STORAGE__PATH: `storage.path` must be a path");
+    let idle = "COFFER_CONSOLE__IDLE: `console.idle` must be a number and s, m, h or d, from 1s to 30m";
+    check_variable("COFFER_CONSOLE__IDLE", "2h", idle);
 }
 
 #[test]

@@ -28,11 +28,19 @@ impl Disk {
         Disk { dir, asked: None, low: false }
     }
 
-    /// Whether what is free is less than the reserve.
+    /// Whether what is free is less than the reserve. That it is, and that it is no longer, is logged once.
     pub(super) fn is_low(&mut self) -> bool {
         if self.asked.is_none_or(|asked| asked.elapsed() > FRESH) {
-            self.low = self.ask();
+            let is_low = self.ask();
+            let was_low = std::mem::replace(&mut self.low, is_low);
             self.asked = Some(Instant::now());
+            match (was_low, is_low) {
+                (false, true) => {
+                    tracing::warn!("too little of the disk is free: only changes that free space are taken");
+                }
+                (true, false) => tracing::info!("enough of the disk is free again: all changes are taken"),
+                _ => {}
+            }
         }
         self.low
     }
@@ -80,11 +88,15 @@ impl Embedded {
     }
 }
 
-/// What lies under `dir`. Files that go meanwhile take nothing.
+/// What lies under `dir`. Files and directories that go meanwhile take nothing.
 fn used(dir: &Path) -> io::Result<DiskUse> {
     let (mut dirs, mut used) = (vec![dir.to_path_buf()], 0);
     while let Some(each) = dirs.pop() {
-        for entry in fs::read_dir(each)?.flatten() {
+        let entries = match fs::read_dir(&each) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && each != dir => continue,
+            entries => entries?,
+        };
+        for entry in entries.flatten() {
             match entry.metadata() {
                 Ok(meta) if meta.is_dir() => dirs.push(entry.path()),
                 // What it takes, not how long it is: a journal is longer than what is in it.

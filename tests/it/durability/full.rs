@@ -32,6 +32,12 @@ fn a_full_disk_refuses_writes_and_lets_reads_and_deletions_through() {
         response.error(507, "STORE_FULL");
     }
     assert_eq!(api.resolve(&definition).send().ok(), before, "nothing was written");
+    eventually(Duration::from_secs(5), "the log says so", || {
+        let log = server.stderr();
+        let warnings = log.matches("only changes that free space are taken").count();
+        assert!(warnings <= 1, "once, however many were refused: {log}");
+        (warnings == 1).then_some(())
+    });
     check_page(&api.get("/env/values/org").send().ok(), 1, 10, 2);
     check_page(&api.get("/env/definitions").send().ok(), 1, 10, 2);
     assert_eq!(api.resolve(&secret).send().ok()["value"], "[REDACTED]");
@@ -44,6 +50,9 @@ fn a_full_disk_refuses_writes_and_lets_reads_and_deletions_through() {
     control.turn_off("low-space");
     crate::support::eventually(std::time::Duration::from_secs(5), "the disk has room again", || {
         (api.setting(&secret, "again").send().status == 200).then_some(())
+    });
+    eventually(Duration::from_secs(5), "the log says that too", || {
+        server.stderr().contains("all changes are taken").then_some(())
     });
     control.turn_on("low-space", "");
     crate::support::eventually(std::time::Duration::from_secs(5), "the disk is found full", || {

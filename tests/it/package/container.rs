@@ -76,9 +76,16 @@ fn what_an_image_is_built_from_is_enough_and_has_no_secret() {
     let ignored = read(".dockerignore");
     let rules: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(rules[0], "*", "whatever is not named stays out");
+    // The file of the secret, which lies among what comes in.
+    let (kept_out, let_in): (Vec<&str>, Vec<&str>) =
+        rules[1..].iter().partition(|rule| !rule.starts_with('!'));
+    assert_eq!(kept_out, ["contrib/container/passphrase"]);
+    assert_eq!(rules.last(), kept_out.last(), "the last rule that fits decides");
+    assert!(read("contrib/container/compose.yaml").contains("file: ./passphrase"));
+    assert!(read(".gitignore").lines().any(|rule| rule == "/contrib/container/passphrase"));
     let dir = TempDir::new().unwrap();
-    for name in &rules[1..] {
-        let name = name.strip_prefix('!').expect("what comes in");
+    for name in let_in {
+        let name = name.trim_start_matches('!');
         assert!(!matches!(name, "data" | "config.toml" | "target" | ".git"), "{name}");
         let to = dir.path().join(name);
         fs::create_dir_all(to.parent().unwrap()).unwrap();

@@ -76,6 +76,8 @@ fn a_package_has_what_it_should_and_nothing_else() {
         let text = output(Command::new("gzip").arg("-dc").arg(tree.join(&page)));
         assert!(text.contains(".TH"), "{page} is no manual page");
     }
+    let alerts = fs::read(tree.join("usr/share/doc/coffer/examples/prometheus-alerts.yml")).unwrap();
+    assert!(alerts == fs::read(root().join("contrib/prometheus/alerts.yml")).unwrap());
     for completions in &PLACES[2..5] {
         assert!(
             fs::read_to_string(tree.join(completions)).unwrap().contains("linked-account"),

@@ -105,10 +105,13 @@ fn a_manager_that_is_gone_holds_up_nobody() {
     let store = Store::new();
     for name in ["/nowhere/notify", "vsock:2:1234", "notify"] {
         let mut command = store.command(["serve"]);
-        command.env("NOTIFY_SOCKET", name).env("WATCHDOG_USEC", "300000");
+        command.env("NOTIFY_SOCKET", name).env("WATCHDOG_USEC", "1");
         let server = Server::spawn(&store, command);
         server.test().get("/env/definitions").send().ok();
         logged(&server, "the service manager");
+        std::thread::sleep(Duration::from_millis(300));
+        let said = server.stderr().matches("the service manager").count();
+        assert_eq!(said, 1, "as often as it stops to hear: {}", server.stderr());
         server.stop();
     }
 }
