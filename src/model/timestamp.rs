@@ -73,8 +73,7 @@ impl FromStr for Timestamp {
     type Err = Invalid;
 
     /// Reads RFC 3339, to the millisecond, so that what was read can be written. What lies in its last year, beyond what
-    /// can be counted, as
-    /// `9999-12-31T23:59:59Z` does, which people write for "without end", is the last moment that can.
+    /// can be counted, as `9999-12-31T23:59:59Z` does, which people write for "without end", is the last moment that can.
     fn from_str(text: &str) -> Result<Timestamp, Invalid> {
         let last = jiff::Timestamp::MAX.as_second() * 1000;
         let read = text.parse::<jiff::Timestamp>().map(|time| time.as_millisecond().min(last)).ok();
