@@ -16,7 +16,7 @@ use sled::IVec;
 use super::index_files;
 use super::numbered::{self, Additions, Numbered};
 use super::recent::Recent;
-use super::stored::{ChunkKey, HEAD, Head, INLINE, chunks, encode};
+use super::stored::{ChunkKey, HEAD, Head, INLINE, chunks, encode, fresh_bytes};
 use crate::store::{Error, Record, Revision, Tree};
 
 /// Raised when the layout described above changes: another number means a rebuild.
@@ -285,6 +285,14 @@ impl Index {
             }
         }
         Ok(())
+    }
+
+    /// About how large a new index of the same records would be. Reads all that is in sled, while commits go on.
+    pub(super) fn fresh_bytes(&self) -> sled::Result<u64> {
+        let mut records = self.trees.iter().chain([&self.overflow]).flat_map(sled::Tree::iter);
+        records.try_fold(self.numbered.fresh_bytes(), |bytes, found| {
+            found.map(|(key, stored)| bytes + fresh_bytes(key.len() + stored.len()))
+        })
     }
 
     /// The last commit since the index was opened of which those who have read may have seen something.
