@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::cli::failure::Failure;
 use crate::cli::operator::Operated;
 use crate::cli::output::{say_json, say_table};
+use crate::cli::own_files::expect_elsewhere;
 use crate::cli::starting::Start;
 use crate::control::{AuditAnswer, AuditCommand, Command, Outcome};
 use crate::vault::{self, AuditHead, ExportCheck};
@@ -85,6 +86,7 @@ fn outline(operated: &Operated<'_>) -> Result<(Vec<AuditHead>, String), Failure>
 }
 
 fn export(start: &Start, path: &Path) -> Result<Vec<ChainRow>, Failure> {
+    expect_elsewhere(start.dir(), path)?;
     let doing = format!("write {}", path.display());
     // Refused where it exists; what is in it is for nobody else.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -185,7 +187,8 @@ fn verify_file(start: &Start, path: &Path, known: &[String]) -> Result<Vec<Chain
             break;
         }
         let text = std::str::from_utf8(&line).unwrap_or_default();
-        let text = text.strip_suffix('\n').unwrap_or(text);
+        // Every line that was written whole has an end.
+        let text = text.strip_suffix('\n').unwrap_or_default();
         let met = check
             .line(text)
             .map_err(|fault| Failure::Failed(format!("line {number} of {}: {fault}", path.display())))?;
@@ -205,7 +208,7 @@ fn verify_file(start: &Start, path: &Path, known: &[String]) -> Result<Vec<Chain
 fn check_reached(missing: &[String]) -> Result<(), Failure> {
     match missing.first() {
         Some(hash) => {
-            let why = "it was cut off before it, or it is another store's";
+            let why = "it was cut off before it, it was pruned since, or it is another store's";
             Err(Failure::Failed(format!("the head {hash} is not in the trail: {why}")))
         }
         None => Ok(()),

@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
-use crate::cli::operator::carry_out;
+use crate::cli::operator::{carry_out, this_user};
 use crate::cli::output::{say, say_json, say_table};
+use crate::cli::own_files::expect_elsewhere;
 use crate::cli::progress::ProgressLine;
 use crate::cli::starting::Start;
 use crate::control::{Command, Outcome, Part, Progress};
@@ -52,6 +53,7 @@ pub(super) fn run(start: &Start, command: &Backup) -> Result<(), Failure> {
 /// The bytes come from whoever has the store open; the file is written here, by the rights of whoever asks.
 fn create(start: &Start, path: &Path) -> Result<(), Failure> {
     start.expect_store()?;
+    expect_elsewhere(start.dir(), path)?;
     let mut file = BackupFile::begin(path)?;
     let mut line = ProgressLine::new();
     let outcome = carry_out(start, Command::BackupCreate, &mut |part| match part {
@@ -159,7 +161,7 @@ fn restore(start: &Start, path: &Path) -> Result<(), Failure> {
         let mut advance = |done, total| line.show(&Progress { of: "bytes".into(), done, total });
         let passphrase = start.passphrase()?;
         let (opened, summary) =
-            vault::restore(start.dir(), path, passphrase, start.policy(), &mut advance).await?;
+            vault::restore(this_user(), start.dir(), path, passphrase, start.policy(), &mut advance).await?;
         opened.engine.close().map_err(OpeningError::from)?;
         Ok::<_, Failure>(summary.found.total())
     })?;

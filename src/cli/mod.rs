@@ -10,6 +10,7 @@ mod health;
 mod init;
 mod operator;
 mod output;
+mod own_files;
 mod passphrase;
 mod progress;
 mod reference;

@@ -49,6 +49,9 @@ pub(super) fn run(start: &Start, Commands::Change(change): &Commands) -> Result<
     Passphrase::from((*new).clone())
         .check_strength()
         .map_err(|_| Failure::Failed("the new passphrase has fewer than 12 characters".into()))?;
+    if new == old {
+        return Err(Failure::Failed("the new passphrase is the present one".into()));
+    }
     carry_out(start, Command::PassphraseChange { old: old.into(), new: new.into() }, &mut |_| Ok(()))?;
     say("The new passphrase opens the store from now on, and the former one does not.\n\
          The configuration still has the former one, or names a file that does: write the new one there, \

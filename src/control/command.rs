@@ -228,7 +228,7 @@ pub async fn execute(
             let orgs = some_orgs(vault, org.as_deref()).await?;
             upkeep::rotate(vault, operator, &orgs, parts).await
         }
-        Command::Compact => upkeep::compact(opened).await,
+        Command::Compact => upkeep::compact(opened, operator).await,
         Command::CheckUp { alone } => checkup::check_up(opened, alone, parts).await,
         Command::KeysCreate { org, environment, permissions, name, expires_in } => {
             let org = one_org(vault, org.as_deref()).await?;

@@ -96,7 +96,9 @@ pub(super) async fn rotate(
     }
 }
 
-pub(super) async fn compact(opened: &Opened) -> Result<Outcome, Refusal> {
+pub(super) async fn compact(opened: &Opened, operator: Operator) -> Result<Outcome, Refusal> {
+    let store = Entity::unknown(EntityKind::Store);
+    opened.vault.record_operation(operator, None, AuditEvent::StoreCompacted, store).await?;
     let engine = opened.engine.clone();
     let done = blocking(move || engine.compact()).await?;
     Ok(Outcome::Compacted(CompactedRow {

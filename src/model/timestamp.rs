@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::fmt::temporal::Pieces;
 use serde::{Deserialize, Serialize};
 
 use super::Invalid;
@@ -71,17 +72,27 @@ impl Timestamp {
 impl FromStr for Timestamp {
     type Err = Invalid;
 
-    /// Reads RFC 3339, to the millisecond.
+    /// Reads RFC 3339, to the millisecond, so that what was read can be written. What lies in its last year, beyond what
+    /// can be counted, as `9999-12-31T23:59:59Z` does, which people write for "without end", is the last moment that can.
     fn from_str(text: &str) -> Result<Timestamp, Invalid> {
-        let time = text.parse::<jiff::Timestamp>();
-        time.map(|time| Timestamp(time.as_millisecond()))
-            .map_err(|_| Invalid::new("time", "must be a time as in RFC 3339, such as 2026-06-16T13:09:26Z"))
+        let last = jiff::Timestamp::MAX.as_second() * 1000;
+        let read = text.parse::<jiff::Timestamp>().map(|time| time.as_millisecond().min(last)).ok();
+        read.or_else(|| is_in_the_last_year(text).then_some(last)).map(Timestamp).ok_or_else(|| {
+            Invalid::new("time", "must be a time as in RFC 3339, such as 2026-06-16T13:09:26Z")
+        })
     }
+}
+
+fn is_in_the_last_year(text: &str) -> bool {
+    Pieces::parse(text)
+        .is_ok_and(|time| time.date().year() == 9999 && time.time().is_some() && time.offset().is_some())
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = jiff::Timestamp::from_millisecond(self.0).map_err(|_| fmt::Error)?;
+        // A record that was tampered with may have any number; showing it must not be the end of whoever looks.
+        let end = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or(end);
         write!(f, "{time:.3}")
     }
 }
@@ -94,6 +105,29 @@ mod tests {
     fn times_are_written_in_utc_with_milliseconds() {
         assert_eq!(Timestamp(1_781_615_366_023).to_string(), "2026-06-16T13:09:26.023Z");
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_last_day_of_all_is_a_time_and_what_is_none_is_not() {
+        let last = Timestamp(jiff::Timestamp::MAX.as_second() * 1000);
+        for text in [
+            "9999-12-30T22:00:00.999Z",
+            "9999-12-31T23:59:59Z",
+            "9999-12-31T23:59:59.999-12:00",
+            "9999-12-30T23:00:00+00:00",
+        ] {
+            assert_eq!(text.parse(), Ok(last), "{text}");
+        }
+        assert_eq!(last.to_string().parse(), Ok(last));
+        for number in [i64::MIN, last.0 + 1, i64::MAX] {
+            assert!(Timestamp(number).to_string().contains("9999-"));
+        }
+        assert!("9999-12-30T00:00:00Z".parse::<Timestamp>().unwrap() < last);
+        for text in
+            ["9999-12-31", "9999-12-31T23:59:59", "9999-12-32T00:00:00Z", "9999-13-01T00:00:00Z", "9999"]
+        {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
     }
 
     #[test]

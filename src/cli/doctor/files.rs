@@ -4,30 +4,11 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::cli::own_files::is_ours;
 use crate::control::Finding;
 use crate::control::Verdict::{Bad, Ok as Well, Warn};
 use crate::secret_file;
 use crate::store::embedded::Embedded;
-
-/// What lies in a store's directory and is the store's (`docs/storage.md`), but for its indexes.
-const NAMES: [&str; 12] = [
-    "base",
-    "journal",
-    "state",
-    "reached",
-    "feed",
-    "keyring",
-    "keyring.new",
-    "control.sock",
-    "lock",
-    "creating",
-    "healed",
-    "healed.new",
-];
-
-fn is_ours(name: &str) -> bool {
-    NAMES.contains(&name) || name.starts_with("sled")
-}
 
 /// What is wrong with whom a file or directory is open to.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

@@ -97,6 +97,10 @@ named! {
     EnvironmentCreated = "environment.created",
     /// Something broken in the store was made anew from what is whole.
     StoreHealed = "store.healed",
+    /// The store was made of a backup.
+    BackupRestored = "backup.restored",
+    /// The store's files were written anew from what is live, because the operator asked.
+    StoreCompacted = "store.compacted",
 }
 
 named! {
@@ -126,7 +130,7 @@ named! {
     DataKey = "data_key",
     /// A credential of any kind.
     Credential = "credential",
-    /// The store; its name is what was found.
+    /// The store; where it healed, its name is what was found.
     Store = "store",
 }
 

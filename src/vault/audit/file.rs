@@ -6,7 +6,7 @@ use crate::store::chain::Tag;
 use crate::store::key;
 use crate::vault::audit::AuditLinker;
 use crate::vault::audit::check::{ChainCheck, Fault, FaultKind};
-use crate::vault::audit::text::{AuditHead, Line, chain_of, hex};
+use crate::vault::audit::text::{AuditHead, CheckpointLine, Line, chain_of, hex, line};
 
 /// An export that is read.
 pub struct ExportCheck {
@@ -26,8 +26,8 @@ pub enum ExportFault {
     #[error("{0}")]
     Chain(Fault),
     /// A line is none of an export.
-    #[error("it is not a line of an export, or was changed")]
-    Malformed,
+    #[error("it is not a line of an export, or was changed: it stands {0}")]
+    Malformed(String),
     /// A chain goes on after another began.
     #[error("chain {0} stands in two places")]
     Scattered(String),
@@ -79,7 +79,7 @@ impl ExportCheck {
         if self.heads.is_some() {
             return Err(ExportFault::AfterEnd);
         }
-        match serde_json::from_str(text).map_err(|_| ExportFault::Malformed)? {
+        match serde_json::from_str(text).map_err(|_| self.malformed())? {
             Line::Entry(entry) => {
                 let record = entry.record(text);
                 let linker = self.linker.clone();
@@ -91,17 +91,20 @@ impl ExportCheck {
                 Ok(Some(hex(&tag)))
             }
             Line::Checkpoint(told) => {
-                let checkpoint = told.checkpoint().ok_or(ExportFault::Malformed)?;
+                let checkpoint = told.checkpoint().ok_or_else(|| self.malformed())?;
+                if line(&CheckpointLine::of(&told.chain, &checkpoint)) != text {
+                    return Err(self.malformed());
+                }
                 if self.is_known(&told.chain) {
                     return Err(ExportFault::Scattered(told.chain));
                 }
-                let keys = keys(&told.chain)?;
+                let keys = self.keys(&told.chain)?;
                 let check = ChainCheck::begin(&self.linker, &keys, Some(&checkpoint));
                 self.enter(told.chain, check.map_err(ExportFault::Chain)?);
                 Ok(Some(hex(&checkpoint.hash)))
             }
             Line::End(end) => {
-                if !end.holds(&self.linker) {
+                if !end.holds(&self.linker) || line(&end) != text {
                     return Err(ExportFault::End);
                 }
                 self.leave();
@@ -109,6 +112,17 @@ impl ExportCheck {
                 Ok(None)
             }
         }
+    }
+
+    fn malformed(&self) -> ExportFault {
+        ExportFault::Malformed(match &self.current {
+            Some((chain, check)) => format!("after entry {} of chain {chain}", check.number()),
+            None => "at the beginning".into(),
+        })
+    }
+
+    fn keys(&self, chain: &str) -> Result<Vec<u8>, ExportFault> {
+        chain_of(chain).map(key::audit_chain).ok_or_else(|| self.malformed())
     }
 
     fn is_known(&self, chain: &str) -> bool {
@@ -120,10 +134,11 @@ impl ExportCheck {
             return Err(ExportFault::Scattered(chain.into()));
         }
         if !self.is_known(chain) {
-            let check = ChainCheck::begin(&self.linker, &keys(chain)?, None).map_err(ExportFault::Chain)?;
+            let check =
+                ChainCheck::begin(&self.linker, &self.keys(chain)?, None).map_err(ExportFault::Chain)?;
             self.enter(chain.into(), check);
         }
-        self.current.as_mut().map(|(_, check)| check).ok_or(ExportFault::Malformed)
+        self.current.as_mut().map(|(_, check)| check).ok_or_else(|| ExportFault::Scattered(chain.into()))
     }
 
     fn enter(&mut self, chain: String, check: ChainCheck) {
@@ -162,8 +177,4 @@ impl ExportCheck {
         }
         Ok(chains)
     }
-}
-
-fn keys(chain: &str) -> Result<Vec<u8>, ExportFault> {
-    chain_of(chain).map(key::audit_chain).ok_or(ExportFault::Malformed)
 }

@@ -150,11 +150,12 @@ impl BackupReader {
         path: &Path,
         unlock: impl FnOnce(&[u8]) -> Result<Arc<Keyring>, KeyringError>,
     ) -> Result<BackupReader, BackupError> {
-        let file = File::open(path).map_err(BackupError::file(path))?;
-        let metadata = file.metadata().map_err(BackupError::file(path))?;
+        // Before it is opened: a pipe that nobody writes would hold up the opening for good.
+        let metadata = std::fs::metadata(path).map_err(BackupError::file(path))?;
         if !metadata.is_file() {
             return Err(damaged(path, "it is no regular file"));
         }
+        let file = File::open(path).map_err(BackupError::file(path))?;
         let (len, mut from) = (metadata.len(), BufReader::with_capacity(1 << 16, file));
         let mut head = vec![0; HEADER];
         take(path, &mut from, &mut head)?;

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::crypto::{Keyring, KeyringError, Passphrase};
-use crate::model::Timestamp;
+use crate::model::{AuditEvent, Entity, EntityKind, Operator, Timestamp};
 use crate::store::embedded::{Embedded, OpenError, UpkeepError};
 use crate::store::{Revision, Tree, key};
 use crate::vault::examine::{Examined, Examiner};
@@ -173,11 +173,13 @@ fn verify_opened(
 const LEAP: u64 = 1_000_000_000;
 
 /// Makes a store in `dir` of a backup, which is verified first. All that it had is there but for sessions,
-/// which have ended. Until that is durable, the store does not exist.
+/// which have ended; and an entry on the trail, that `operator` did this. Until that is durable, the store does not
+/// exist.
 ///
 /// # Errors
 /// As the variants of [`BackupError`] say.
 pub async fn restore(
+    operator: Operator,
     dir: &Path,
     path: &Path,
     passphrase: &Passphrase,
@@ -208,6 +210,11 @@ pub async fn restore(
     let keyring = Keyring::open(&keyring_file, passphrase).map_err(OpeningError::from)?;
     write_keyring(dir, &keyring_file)?;
     let vault = Vault::open(engine.clone(), keyring, policy).await.map_err(OpeningError::from)?;
+    let backup = Entity::unknown(EntityKind::Backup).named(summary.created_at.to_string());
+    vault
+        .record_operation(operator, None, AuditEvent::BackupRestored, backup)
+        .await
+        .map_err(OpeningError::from)?;
     vault.note_backup(summary.created_at).await.map_err(OpeningError::from)?;
     let engine = creation.finish()?;
     Ok((Opened { vault, engine }, summary))

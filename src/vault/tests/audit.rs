@@ -66,6 +66,32 @@ fn tampering_with_the_store_is_named_at_its_first_entry() {
     });
 }
 
+/// Exports a chain that was pruned, and changes its first line, the checkpoint.
+async fn check_pruned_export(bench: &Bench) {
+    let name = bench.org.to_string();
+    let lines = bench.vault.audit_lines(&name, 0, u64::MAX).await.unwrap();
+    let check = |first: &str| {
+        let mut check = ExportCheck::new(bench.vault.audit_linker());
+        let rest = lines[1..].iter().map(String::as_str);
+        std::iter::once(first).chain(rest).try_for_each(|line| check.line(line).map(drop))
+    };
+    let checkpoint = &lines[0];
+    assert_eq!(check(checkpoint), Ok(()));
+    for (old, new) in [
+        ("\"seq\":307", "\"seq\":306"),
+        ("\"seq\":307", "\"seq\": 307"),
+        ("Z\"", "+00:00\""),
+        ("\"mac\":\"", "\"mac\":\"0"),
+        (&name, "store"),
+    ] {
+        let changed = checkpoint.replace(old, new);
+        assert_ne!(changed, *checkpoint, "{old}");
+        check(&changed).unwrap_err();
+    }
+    let missing = check(&lines[1]).unwrap_err().to_string();
+    assert!(missing.contains("entry 1 of chain"), "{missing}");
+}
+
 #[test]
 fn what_is_pruned_leaves_a_checkpoint_and_the_rest_verifies_and_is_listed() {
     block_on(async {
@@ -83,6 +109,7 @@ fn what_is_pruned_leaves_a_checkpoint_and_the_rest_verifies_and_is_listed() {
         assert_eq!((shown.total, shown.docs.len()), (1, 1));
         set_often(&bench, definition, "gone", 3).await;
         assert_eq!(verified(&bench).await, (None, 4));
+        check_pruned_export(&bench).await;
         let shown = bench.vault.list_audit(&caller, &Default::default(), page).await.unwrap();
         let numbers: Vec<_> = shown.docs.iter().map(|doc| doc.number).collect();
         assert_eq!((shown.total, numbers), (4, vec![311, 310, 309, 308]));

@@ -76,6 +76,20 @@ fn an_export_verifies_and_any_change_to_it_is_named() {
     let mut spaced = lines.clone();
     spaced[at(5)] = lines[at(5)].replace("\"seq\":", "\"seq\": ");
     assert!(refused(&store, &spaced, "spaced.jsonl").contains(&named(5)));
+    let mut end = lines.clone();
+    end[lines.len() - 1] = lines[lines.len() - 1].replace("\"mac\":", "\"mac\": ");
+    assert!(refused(&store, &end, "end.jsonl").contains("the last line was changed"));
+    // What is no entry any more is named by the one before it.
+    let mut unread = lines.clone();
+    unread[at(5)] = lines[at(5)].replace("\"seq\"", "\"sequence\"");
+    let why = refused(&store, &unread, "unread.jsonl");
+    assert!(why.ends_with(&format!("it stands after entry 4 of chain {}", store.org)), "{why}");
+
+    // A time that no clock of ours can show.
+    let mut late = lines.clone();
+    let old = entry["createdAt"].as_str().unwrap();
+    late[at(5)] = lines[at(5)].replace(old, "9999-12-30T22:00:00.500Z");
+    assert!(refused(&store, &late, "late.jsonl").contains(&named(5)));
 
     let mut removed = lines.clone();
     removed.remove(at(5));
@@ -99,6 +113,10 @@ fn a_tail_that_was_cut_off_is_found() {
     assert!(why.contains("cut off: after entry 11"), "{why}");
     let why = refused(&store, &lines[..lines.len() - 3], "no-end.jsonl");
     assert!(why.contains("cut off: after entry 9"), "{why}");
+    let path = store.root().join("no-line-end.jsonl");
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let why = store.coffer(["audit", "verify", path.to_str().unwrap()]).failed();
+    assert!(why.contains(&format!("line {}", lines.len())), "{why}");
     // With the end put back.
     let mut cut = lines.clone();
     cut.remove(lines.len() - 2);

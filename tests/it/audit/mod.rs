@@ -24,7 +24,7 @@ fn events(entries: &[Value]) -> Vec<&str> {
 }
 
 /// The lines of a new export.
-fn export(store: &Store, name: &str) -> (PathBuf, Vec<String>) {
+pub(crate) fn export(store: &Store, name: &str) -> (PathBuf, Vec<String>) {
     let path = store.root().join(name);
     store.coffer(["audit", "export", path.to_str().unwrap()]).ok();
     let text = std::fs::read_to_string(&path).unwrap();

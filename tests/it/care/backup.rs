@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::one_kilobyte;
+use crate::audit::export;
 use crate::support::{Config, PASSPHRASE, Server, Store, finish};
 
 fn text(path: &Path) -> String {
@@ -62,6 +63,13 @@ fn a_backup_of_a_serving_store_becomes_a_store_with_all_that_it_had() {
     }
 
     target.coffer(["backup", "restore", &text(&file)]).ok();
+    let (_, lines) = export(&target, "restored.jsonl");
+    let restored = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let restored: Vec<_> = restored.filter(|line| line["event"] == "backup.restored").collect();
+    assert_eq!(restored.len(), 1);
+    assert_eq!(restored[0]["actor"]["type"], "operator");
+    assert_eq!(restored[0]["entity"]["name"], verified["createdAt"]);
+    target.coffer(["audit", "verify"]).ok();
     assert_eq!(fs::metadata(target.data()).unwrap().permissions().mode() & 0o777, 0o700);
     let restored = target.serve();
     let there = restored.anonymous().key(&server.store().test_key);
@@ -249,4 +257,38 @@ fn a_restore_that_is_killed_leaves_no_store_or_the_whole_one() {
         delay += 15;
     }
     assert!(unfinished > 0);
+}
+
+#[test]
+fn nothing_is_written_among_the_stores_own_files_or_to_standard_output() {
+    for serving in [false, true] {
+        let store = Arc::new(Store::new());
+        let server = serving.then(|| store.serve());
+        let before = names(&store.data());
+        for command in [["backup", "create"], ["audit", "export"]] {
+            for place in ["sled/b", "journal/b", "base/../base/b", "healed"] {
+                let path = store.data().join(place);
+                let said = store.coffer([command[0], command[1], &text(&path)]).failed();
+                assert!(said.contains("among the store's own files"), "{place}: {said}");
+            }
+            // Through a link, and by a relative path.
+            let link = store.root().join(command[0]);
+            std::os::unix::fs::symlink(store.data(), &link).unwrap();
+            store.coffer([command[0], command[1], &text(&link.join("sled/b"))]).failed();
+            finish(store.command([command[0], command[1], "b"]).current_dir(store.data().join("journal")))
+                .failed();
+            let said =
+                finish(store.command([command[0], command[1], "-"]).current_dir(store.root())).misused();
+            assert!(said.contains("standard output"), "{said}");
+            assert!(!store.root().join("-").exists());
+        }
+        assert_eq!(names(&store.data()), before);
+        // Beside them is somebody else's place.
+        store.coffer(["backup", "create", &text(&store.data().join("mine"))]).ok();
+        if let Some(server) = server {
+            server.stop();
+        }
+        let doctor = store.coffer(["doctor"]).stdout;
+        assert!(doctor.contains("nothing broken was ever met"), "{doctor}");
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
+use crate::audit::export;
 use crate::support::{Client, Server, Store, check_id};
 
 const MARKERS: [&str; 4] = ["marker-deleted-1", "marker-replaced-2", "marker-was-plain-3", "marker-rolled-4"];
@@ -52,6 +53,9 @@ fn nothing_deleted_replaced_or_formerly_plain_is_left_in_a_stopped_store() {
     }
     let said = store.coffer(["compact"]).ok();
     assert!(said.starts_with("compacted: "), "{said}");
+    let (_, lines) = export(&store, "compacted.jsonl");
+    let entries: Vec<_> = lines.iter().filter(|line| line.contains("\"store.compacted\"")).collect();
+    assert!(matches!(entries[..], [entry] if entry.contains("\"operator\"")), "{entries:?}");
     check_gone(&store);
     let server = store.serve();
     let revealed = server.test().resolve(&was_plain).query("reveal", "true").send().ok();

@@ -74,6 +74,9 @@ fn a_wrong_passphrase_a_short_one_and_a_missing_terminal_change_nothing() {
         let [old, new] = files(&store, PASSPHRASE, "too short");
         let said = store.coffer(change(&old, &new)).failed();
         assert!(said.contains("fewer than 12 characters"), "{said}");
+        let [old, same] = files(&store, PASSPHRASE, PASSPHRASE);
+        let said = store.coffer(change(&old, &same)).failed();
+        assert!(said.ends_with("the new passphrase is the present one"), "{said}");
         let said = store.coffer(["passphrase", "change", "--new-file", &new]).misused();
         assert!(said.contains("--old-file"), "{said}");
         let said = store.coffer(["passphrase", "change", "--old-file", &old]).misused();
