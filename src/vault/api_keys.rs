@@ -101,7 +101,7 @@ impl Vault {
         let found = self.get::<ApiKey>(Tree::ApiKeys, &key::api_key(&handle.0)).await?;
         let found = found.ok_or(Error::InvalidCredentials)?.noun;
         let now = Timestamp::now();
-        if found.expires_at.is_some_and(|end| end <= now) {
+        if found.has_expired(now) {
             return Err(Error::InvalidCredentials);
         }
         self.0.key_uses.note(found.org, found.id, now);

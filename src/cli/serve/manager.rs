@@ -75,7 +75,13 @@ impl ServiceManager {
 
     fn tell(&self, lines: &str) {
         let Some((socket, address)) = &self.way else { return };
-        let told = socket.send_to_addr(lines.as_bytes(), address);
+        let told = loop {
+            match socket.send_to_addr(lines.as_bytes(), address) {
+                // By a signal, while it waited for room.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                told => break told,
+            }
+        };
         let was_deaf = self.is_deaf.replace(told.is_err());
         if let (Err(error), false) = (told, was_deaf) {
             tracing::warn!("the service manager does not hear what it is told: {error}");

@@ -11,7 +11,7 @@ use crate::http::console::show::{self, Moment, Preview};
 use crate::http::console::variables::{Cell, cell};
 use crate::http::console::visit::Visit;
 use crate::http::error::ApiError;
-use crate::model::{AccountId, ApiKey, Definition, Permission, Scope};
+use crate::model::{AccountId, ApiKey, Definition, Permission, Scope, Timestamp};
 use crate::vault::{self, PageRequest, Search, Vault, need};
 
 /// How many accounts a page has.
@@ -144,7 +144,8 @@ async fn readers(visit: &Visit<need::ReadAll>, vault: &Vault) -> Result<Option<R
     let listed = vault.list_api_keys(admin.caller(), page).await?;
     let may = |key: &ApiKey, permission| key.permissions.contains(permission);
     let mut keys: Vec<ApiKey> = listed.docs.into_iter().map(|listed| listed.key).collect();
-    keys.retain(|key| may(key, Permission::Read));
+    let now = Timestamp::now();
+    keys.retain(|key| may(key, Permission::Read) && !key.has_expired(now));
     let more = keys.len().saturating_sub(KEYS);
     let named = keys.into_iter().take(KEYS).map(|key| Reader {
         name: show::key_name(&key),

@@ -88,8 +88,13 @@ fn who_may_read_a_variable_is_named_and_counted() {
     }
     let key = serde_json::json!({ "name": "writer", "environment": "test", "permissions": ["write"] });
     server.test().post("/admin/keys", &key).send().created();
+    let expired =
+        ["--environment", "test", "--permissions", "read", "--name", "former reader", "--expires", "1s"];
+    server.store().create_key(&expired);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
     let path = format!("/console/variables/{definition}");
     let page = Visitor::signed_in(&server, &server.store().test_key).page(&path);
+    assert!(!page.contains("former reader"), "{page}");
     assert!(page.contains("<bdi>reader 0</bdi> <span class=\"faint\">in test, as [REDACTED]"), "{page}");
     assert!(page.contains("And 2 more:") && !page.contains("<bdi>writer</bdi>"), "{page}");
     let key = server.store().create_key(&["--environment", "test", "--permissions", "read"]);

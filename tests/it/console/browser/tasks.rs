@@ -207,6 +207,59 @@ fn a_value_is_rolled_back_and_who_did_it_is_in_the_trail() {
 }
 
 #[test]
+fn a_variable_is_defined_and_set_for_an_account_that_lacks_it() {
+    let Some(browser) = Browser::start() else { return };
+    let sample = Sample::start();
+    sign_in(&browser, &sample.server, &sample.key);
+    browser.go(&url(&sample.server, "/console/definitions/new?scope=linked_account&environment=test"));
+    browser.find("#name").type_in("1ST_INVOICE");
+    browser.find("main form .primary").click();
+    assert!(browser.find("#name-problem").text().contains("letter"));
+    let field = browser.find("#name");
+    assert_eq!(field.value(), "1ST_INVOICE", "what was typed stays");
+    field.clear();
+    field.type_in("INVOICE_PREFIX");
+    browser.find("main form .primary").click();
+    browser.find(".notice");
+
+    browser.go(&url(&sample.server, "/console/accounts?environment=test"));
+    browser.find("a.name[href*='account=user_12345']").click();
+    browser.wait_for("Northwind Traders");
+    assert!(browser.text().contains("eu-central"), "what it has: {}", browser.text());
+    browser.find("a[aria-label='Set INVOICE_PREFIX']").click();
+    browser.find("#value").type_in("NW-");
+    browser.find("form button.primary").click();
+    browser.wait_for("The value is set.");
+
+    browser.go(&url(&sample.server, &format!("/console/variables/{}", sample.database_url)));
+    browser.wait_for("Who may read it");
+    assert!(browser.text().contains("billing service"), "{}", browser.text());
+    browser.go(&url(&sample.server, "/console/audit"));
+    browser.find("#event option[value='variable_definition.created']").click();
+    browser.find("form[role=search] button").click();
+    eventually(std::time::Duration::from_secs(20), "narrowed", || {
+        browser.url().contains("event=variable_definition.created").then_some(())
+    });
+    browser.wait_for("INVOICE_PREFIX");
+    assert!(!browser.find(".trail").text().contains("user_12345"), "only what was asked for");
+}
+
+#[test]
+fn the_store_is_looked_at_before_and_after_a_backup() {
+    let Some(browser) = Browser::start() else { return };
+    let sample = Sample::start();
+    sign_in(&browser, &sample.server, &sample.key);
+    browser.go(&url(&sample.server, "/console/health"));
+    browser.wait_for("takes writes");
+    assert_eq!(browser.find("[aria-labelledby=backup] .big").text(), "none known");
+    let file = sample.server.store().root().join("file.backup");
+    sample.server.store().coffer(["backup", "create", file.to_str().unwrap()]).ok();
+    browser.go(&url(&sample.server, "/console/health"));
+    let at = browser.run("return document.querySelector('[aria-labelledby=backup] time').dateTime");
+    assert!(at.as_str().unwrap().starts_with("20"), "{at}");
+}
+
+#[test]
 fn a_key_is_made_copied_and_revoked() {
     let Some(browser) = Browser::start() else { return };
     let sample = Sample::start();
