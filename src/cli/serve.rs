@@ -35,6 +35,9 @@ const LOOK: Duration = Duration::from_secs(10);
 /// And where it asks for more than can be done beside answering requests.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
+/// How soon sealing anew is tried again.
+const ROTATION_RETRY: Duration = Duration::from_secs(10);
+
 /// Arguments of `serve`.
 #[derive(Args)]
 pub(super) struct Arguments {
@@ -161,15 +164,7 @@ async fn serve(
     engine
         .set_holder(&format!("pid {}, serving {url}", std::process::id()))
         .map_err(Failure::io("write the lock file"))?;
-    // What an earlier process began.
-    let resuming = vault.clone();
-    tokio::spawn(async move {
-        if let Err(error) = resuming.finish_rotations().await {
-            tracing::warn!(
-                "not everything is sealed with the new data keys: {error}; the next start goes on"
-            );
-        }
-    });
+    tokio::spawn(finish_rotations(vault.clone()));
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let limits = &start.config.limits;
     let settings = Settings {
@@ -278,4 +273,23 @@ fn first_request(url: &str, key: &str) -> String {
         "Try it:\n  curl -s {url}/api/v2/public/env/definitions -H 'x-api-key: {key}' \\\n    \
          -H 'content-type: application/json' -d '{{\"name\":\"API_BASE_URL\",\"scope\":\"org\",\"var_format\":\"url\"}}'"
     )
+}
+
+/// Goes on with what an earlier process began, and with what a full disk or a full queue stopped.
+async fn finish_rotations(vault: Vault) {
+    let mut failing = false;
+    loop {
+        if vault.is_rotation_due() {
+            let done = vault.finish_rotations().await;
+            if let Err(error) = &done
+                && !failing
+            {
+                tracing::warn!(
+                    "not everything is sealed with the new data keys: {error}; it is tried each 10 seconds"
+                );
+            }
+            failing = done.is_err();
+        }
+        tokio::time::sleep(ROTATION_RETRY).await;
+    }
 }

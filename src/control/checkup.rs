@@ -181,7 +181,8 @@ async fn data_keys(vault: &Vault) -> Result<Finding, Error> {
         Finding::new("data_keys", Verdict::Ok, message)
     } else {
         let message = format!(
-            "{retiring} organizations still have values that a former key sealed: the next start of the server goes on"
+            "{retiring} organizations still have values that a former key sealed: a running server goes on within seconds, \
+             or says in its log why it cannot; else its next start goes on"
         );
         Finding::new("data_keys", Verdict::Warn, message)
     })

@@ -194,7 +194,6 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::crypto::{KdfParameters, Keyring, Passphrase};
     use crate::store::memory::Memory;
@@ -210,8 +209,15 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let settings = Settings { workers: 1, ..Settings::default() };
             let mut server = serve(vec![listener], vault, Metrics::new(Default::default), settings).unwrap();
+            while !server.gets_on() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             server.handle.stop(true).await;
-            tokio::time::timeout(Duration::from_secs(10), server.failed()).await
+            let failed = tokio::time::timeout(Duration::from_secs(10), server.failed()).await;
+            while server.gets_on() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            failed
         });
         assert_eq!(failed.unwrap().to_string(), "the server ended by itself");
     }

@@ -155,8 +155,11 @@ impl Run {
         let halves =
             value.split_first_chunk().and_then(|(number, rest)| Some((number, rest.try_into().ok()?)));
         let (number, count) = halves.ok_or_else(|| damaged("a record of a view"))?;
+        let (number, count) = (u64::from_be_bytes(*number), u64::from_be_bytes(count));
         let place = self::number(key)?;
-        Ok(Run { place, number: u64::from_be_bytes(*number), count: u64::from_be_bytes(count) })
+        // Whoever reckons with it relies on both.
+        let is_one = count > 0 && place.checked_add(count).is_some() && number.checked_add(count).is_some();
+        if is_one { Ok(Run { place, number, count }) } else { Err(damaged("a record of a view")) }
     }
 
     /// The place of its last entry.
@@ -227,7 +230,7 @@ impl Append {
     ) -> Result<(), Error> {
         let at = (self.tree, self.chain.clone());
         let before = own.head(known, &at, first)?;
-        let number = before.number + 1;
+        let number = before.number.checked_add(1).ok_or_else(|| damaged("a key of a chain"))?;
         let tag = self.linker.link(&self.chain, number, &before.tag, &self.entry);
         let value = [self.entry.as_slice(), &tag].concat();
         linked.push(Linked { tree: self.tree, key: key(&self.chain, number), value });
@@ -265,6 +268,15 @@ mod tests {
         assert!(keys.is_sorted());
         let short = Record { key: key(b"c/", 1), value: b"no tag".to_vec(), revision: Revision(1) };
         assert!(matches!(Head::of(Some(&short)), Err(Error::Damaged(_))));
+        let run = |place, number: u64, count: u64| {
+            Run::read(&key(b"v/", place), &[number.to_be_bytes(), count.to_be_bytes()].concat())
+        };
+        assert_eq!(run(3, 5, 2).unwrap().end(), 4);
+        for (place, number, count) in
+            [(1, 1, 0), (0, 0, 0), (2, 1, u64::MAX), (1, u64::MAX, 1), (u64::MAX, 1, 1)]
+        {
+            assert!(matches!(run(place, number, count), Err(Error::Damaged(_))), "{place} {number} {count}");
+        }
         assert!(number(b"c/zz").is_err() && number(&[b"c/".as_slice(), &[b'x'; 16]].concat()).is_err());
     }
 }

@@ -163,12 +163,10 @@ pub fn check_keyring(dir: &Path, passphrase: &Passphrase) -> Result<(), OpeningE
 }
 
 fn open_keyring(dir: &Path, passphrase: &Passphrase) -> Result<Keyring, OpeningError> {
-    let path = dir.join(KEYRING);
     if contents(dir)? == Contents::Nothing {
         return Err(embedded::OpenError::Missing(dir.into()).into());
     }
-    let bytes = fs::read(&path).map_err(|cause| OpeningError::File { path, cause })?;
-    let keyring = Keyring::open(&bytes, passphrase)?;
+    let keyring = Keyring::open(&read_keyring(dir)?, passphrase)?;
     if Embedded::instance_in(dir)? != keyring.instance() {
         return Err(OpeningError::ForeignKeyring(dir.into()));
     }
@@ -180,9 +178,18 @@ fn open_keyring(dir: &Path, passphrase: &Passphrase) -> Result<Keyring, OpeningE
 /// # Errors
 /// As the variants of [`OpeningError`] say.
 pub fn audit_linker(dir: &Path, passphrase: &Passphrase) -> Result<AuditLinker, OpeningError> {
+    Ok(AuditLinker::new(Keyring::open(&read_keyring(dir)?, passphrase)?.audit().clone()))
+}
+
+/// The bytes of the keyring's file.
+pub(super) fn read_keyring(dir: &Path) -> Result<Vec<u8>, OpeningError> {
     let path = dir.join(KEYRING);
-    let bytes = fs::read(&path).map_err(|cause| OpeningError::File { path, cause })?;
-    Ok(AuditLinker::new(Keyring::open(&bytes, passphrase)?.audit().clone()))
+    let read = fs::metadata(&path).and_then(|found| match found.is_file() {
+        true => fs::read(&path),
+        // A pipe in its place would hold up the reading for good.
+        false => Err(io::Error::other("it is no regular file")),
+    });
+    read.map_err(|cause| OpeningError::File { path, cause })
 }
 
 /// Written whole under another name, synced, renamed: a reader sees all of it or none.
@@ -197,4 +204,17 @@ pub(super) fn write_keyring(dir: &Path, bytes: &[u8]) -> Result<(), OpeningError
         File::open(dir)?.sync_all()
     };
     write().map_err(|cause| OpeningError::File { path: path.clone(), cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_no_keyring() {
+        let dir = tempfile::tempdir().unwrap();
+        nix::unistd::mkfifo(&dir.path().join(KEYRING), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let refused = read_keyring(dir.path()).unwrap_err().to_string();
+        assert!(refused.ends_with("keyring: it is no regular file"), "{refused}");
+    }
 }

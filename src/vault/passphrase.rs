@@ -2,7 +2,7 @@
 
 use crate::crypto::{Keyring, Passphrase};
 use crate::model::{AuditEvent, Entity, EntityKind, Operator};
-use crate::vault::opening::{KEYRING, Opened, OpeningError, write_keyring};
+use crate::vault::opening::{KEYRING, Opened, OpeningError, read_keyring, write_keyring};
 
 impl Opened {
     /// Has `new` open the store from now on, and `old` no more. Whatever interrupts, exactly one of them does.
@@ -19,8 +19,7 @@ impl Opened {
         new.check_strength()?;
         // Of two at the same time, the second meets the keyring of the first.
         let _alone = self.vault.0.passphrase_gate.lock().await;
-        let path = self.engine.dir().join(KEYRING);
-        let bytes = std::fs::read(&path).map_err(|cause| OpeningError::File { path, cause })?;
+        let bytes = read_keyring(self.engine.dir())?;
         let changed = tokio::task::spawn_blocking(move || Keyring::change_passphrase(&bytes, &old, &new));
         let changed = changed.await.map_err(|error| OpeningError::File {
             path: self.engine.dir().join(KEYRING),

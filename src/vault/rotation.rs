@@ -8,6 +8,7 @@
 //! so afterwards nothing is on its way that the old key sealed, and one walk over the values meets all of it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex as Lock;
@@ -43,6 +44,8 @@ pub struct Rotation {
 #[derive(Debug, Default)]
 pub(super) struct Rotations {
     progress: Lock<Rotation>,
+    /// Whether nothing is left to be sealed anew, as far as is known.
+    is_settled: AtomicBool,
     /// Held by the one who seals anew.
     worker: tokio::sync::Mutex<()>,
 }
@@ -52,6 +55,13 @@ impl Vault {
     #[must_use]
     pub fn rotation(&self) -> Rotation {
         *self.0.rotations.progress.lock()
+    }
+
+    /// Whether something may be left for [`Vault::finish_rotations`]: nobody has looked yet, or whoever did it last was
+    /// stopped by an error. Cheap.
+    #[must_use]
+    pub fn is_rotation_due(&self) -> bool {
+        !self.0.rotations.is_settled.load(Ordering::Acquire)
     }
 
     /// How many organizations have a data key that is not their current one: it goes when nothing is sealed with it
@@ -73,6 +83,7 @@ impl Vault {
     /// # Errors
     /// [`Error::NotFound`] for an unknown organization.
     pub async fn begin_rotation(&self, operator: Operator, org: Id) -> Result<(), Error> {
+        self.0.rotations.is_settled.store(false, Ordering::Release);
         let mut gates = Vec::with_capacity(self.0.definition_gates.len());
         for gate in &self.0.definition_gates {
             // In the one order in which all take several.
@@ -104,6 +115,16 @@ impl Vault {
     /// Only the store's; it can be gone on with.
     pub async fn finish_rotations(&self) -> Result<(), Error> {
         let _alone = self.0.rotations.worker.lock().await;
+        // Before it is looked what there is: whoever begins another one meanwhile takes it back.
+        self.0.rotations.is_settled.store(true, Ordering::Release);
+        let done = self.finish_pending().await;
+        if done.is_err() {
+            self.0.rotations.is_settled.store(false, Ordering::Release);
+        }
+        done
+    }
+
+    async fn finish_pending(&self) -> Result<(), Error> {
         let mut pending = Vec::new();
         for org in self.orgs().await? {
             let old = self.old_keys(&org).await?;

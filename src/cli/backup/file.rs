@@ -1,13 +1,13 @@
 //! The file that a backup is written to: there under its name only when it is whole and on disk.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, renameat2};
 
 use crate::cli::failure::Failure;
 
@@ -31,8 +31,25 @@ impl BackupFile {
         })?;
         let hidden: OsString = [".".as_ref(), name, ".partial".as_ref()].into_iter().collect();
         let temporary = path.with_file_name(hidden);
-        let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&temporary);
-        let file = opened.map_err(|error| cannot_write(path, &error))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        // In a directory that others write to, a link or a pipe of theirs may stand there.
+        options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
+        let in_the_way = |error: &io::Error| {
+            let at = temporary.display();
+            Failure::Failed(format!("cannot write {}: {at} is in the way: {error}", path.display()))
+        };
+        let file = match options.open(&temporary) {
+            Ok(file) => file,
+            Err(error) if temporary.symlink_metadata().is_ok() => return Err(in_the_way(&error)),
+            Err(error) => return Err(cannot_write(path, &error)),
+        };
+        let found = file.metadata().map_err(|error| cannot_write(path, &error))?;
+        if !found.is_file() || found.nlink() != 1 {
+            return Err(in_the_way(&io::Error::other("it is no file of its own")));
+        }
+        // One that was left may be open to more than its owner. Where there are no modes, nothing can be done.
+        let _ = file.set_permissions(Permissions::from_mode(0o600));
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

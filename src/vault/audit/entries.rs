@@ -98,7 +98,7 @@ impl Vault {
         last: u64,
     ) -> Result<Vec<Record>, Error> {
         let last = last.min(first.saturating_add(SCAN_STEP as u64 - 1));
-        let count = (last + 1).saturating_sub(first) as usize;
+        let count = last.saturating_add(1).saturating_sub(first) as usize;
         let after = chain::key(keys, last.saturating_add(1));
         let mut found = self.0.engine.scan(Tree::Audit, keys, Some(&after), count).await?;
         // Where some are missing, older ones came in their place.

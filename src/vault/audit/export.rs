@@ -79,7 +79,7 @@ impl Vault {
         if begin < pruned {
             return Err(Error::InvalidRequest("entries were pruned during the export: try again".into()));
         }
-        for found in self.chain_records(&keys, begin + 1, last).await? {
+        for found in self.chain_records(&keys, begin.saturating_add(1), last).await? {
             let found = standing(&found.key, &found.value)?;
             lines.push(line(&EntryLine::of(name, found.number, &found.entry, &found.tag)));
         }

@@ -14,7 +14,7 @@ use crate::model::{AuditEvent, Entity, EntityKind, Operator, Timestamp};
 use crate::store::embedded::{Embedded, OpenError, UpkeepError};
 use crate::store::{Revision, Tree, key};
 use crate::vault::examine::{Examined, Examiner};
-use crate::vault::opening::{Contents, KEYRING, Opened, OpeningError, contents, write_keyring};
+use crate::vault::opening::{Contents, Opened, OpeningError, contents, read_keyring, write_keyring};
 use crate::vault::{Error, Policy, Vault};
 use file::{BackupReader, BackupRecord, BackupWriter};
 
@@ -115,8 +115,7 @@ impl Opened {
         take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
         advance: &mut Advance<'_>,
     ) -> Result<u64, BackupError> {
-        let path = self.engine.dir().join(KEYRING);
-        let keyring = std::fs::read(&path).map_err(BackupError::file(&path))?;
+        let keyring = read_keyring(self.engine.dir())?;
         let snapshot = self.engine.snapshot()?;
         let (mut writer, first) =
             BackupWriter::begin(self.vault.keyring(), &keyring, snapshot.revision(), now);

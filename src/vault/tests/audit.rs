@@ -158,6 +158,21 @@ fn a_checkpoint_cannot_be_moved_or_made_by_somebody_else() {
 }
 
 #[test]
+fn numbers_beyond_all_entries_are_answered() {
+    block_on(async {
+        let (bench, definition) = bench(Duration::from_secs(60)).await;
+        set_often(&bench, definition, "ann", 2).await;
+        let name = bench.org.to_string();
+        for after in [4, u64::MAX - 1, u64::MAX] {
+            assert_eq!(bench.vault.audit_lines(&name, after, u64::MAX).await.unwrap(), [] as [String; 0]);
+            let hash = "0".repeat(64);
+            let part = bench.vault.verify_audit(&name, after, &hash, u64::MAX, &[]).await.unwrap();
+            assert_eq!(part.fault.is_some(), after < u64::MAX, "{after}");
+        }
+    });
+}
+
+#[test]
 fn a_chain_that_was_tampered_with_is_not_pruned_over() {
     block_on(async {
         let (bench, definition) = bench(Duration::ZERO).await;

@@ -177,10 +177,30 @@ fn a_backup_that_cannot_be_written_leaves_nothing_and_says_why() {
     assert!(said.contains("cannot write") && said.contains("too large"), "{said}");
     assert_eq!(names(&place), [] as [&str; 0]);
     // What a killed one left is written over.
-    fs::write(place.join(".backup.partial"), vec![7; 100_000]).unwrap();
+    let partial = place.join(".backup.partial");
+    fs::write(&partial, vec![7; 100_000]).unwrap();
+    fs::set_permissions(&partial, fs::Permissions::from_mode(0o644)).unwrap();
     store.coffer(["backup", "create", &text(&file)]).ok();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     store.coffer(["backup", "verify", &text(&file)]).ok();
     assert_eq!(names(&place), ["backup"]);
+    // What somebody else put there is not written to.
+    fs::remove_file(&file).unwrap();
+    let victim = store.root().join("victim");
+    fs::write(&victim, "what was there").unwrap();
+    std::os::unix::fs::symlink(&victim, &partial).unwrap();
+    let link = store.coffer(["backup", "create", &text(&file)]).failed();
+    fs::remove_file(&partial).unwrap();
+    fs::hard_link(&victim, &partial).unwrap();
+    let hard = store.coffer(["backup", "create", &text(&file)]).failed();
+    fs::remove_file(&partial).unwrap();
+    nix::unistd::mkfifo(&partial, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let pipe = store.coffer(["backup", "create", &text(&file)]).failed();
+    for said in [link, hard, pipe] {
+        assert!(said.contains(".backup.partial is in the way"), "{said}");
+    }
+    assert_eq!(fs::read(&victim).unwrap(), b"what was there");
+    assert_eq!(names(&place), [".backup.partial"]);
     server.test().get("/env/definitions").send().ok();
 }
 

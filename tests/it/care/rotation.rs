@@ -1,11 +1,13 @@
 //! `coffer keys rotate-data`: new data keys, with which everything opens and the old ones are gone.
 
 use std::fs;
+use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Client, Config, Server, Store};
+use crate::support::interpose::{self, Interposed};
+use crate::support::{Client, Config, Server, Store, eventually};
 
 /// The data key that a value as it is stored names: 12 bytes behind the first.
 fn key_of(stored: &str) -> String {
@@ -90,4 +92,35 @@ fn a_rotation_that_is_killed_goes_on_at_the_next_start() {
     server.store().coffer(["keys", "rotate-data"]).ok();
     assert_eq!(data_keys(server.store()), 1);
     check_all_open(&server.test(), &definitions);
+}
+
+#[test]
+fn a_rotation_that_a_full_disk_stops_goes_on_when_there_is_room() {
+    let store = Store::new();
+    let Interposed { server, control } = interpose::serve(&store);
+    let api = server.test();
+    let body = |turn: usize| {
+        let name = |number| json!({ "name": format!("S{turn}_{number}"), "value": "a secret" });
+        let variables: Vec<_> = (0..4000).map(name).collect();
+        json!({ "scope": "org", "create": true, "encrypted": true, "variables": variables })
+    };
+    for turn in 0..2 {
+        api.post("/env/import", &body(turn)).send().ok();
+    }
+    let rotating = store.command(["keys", "rotate-data"]).stderr(Stdio::piped()).spawn().unwrap();
+    eventually(Duration::from_secs(30), "it is under way", || {
+        let metrics = server.anonymous().at("GET", "/metrics").send();
+        metrics.text().contains("coffer_data_key_rotation_running 1\n").then_some(())
+    });
+    control.turn_on("low-space", "");
+    let said = rotating.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&said.stderr);
+    assert!(!said.status.success() && stderr.contains("disk"), "{stderr}");
+    let retiring = || {
+        let found = store.coffer(["doctor", "--json"]).stdout;
+        !found.contains("each organization has one")
+    };
+    assert!(retiring());
+    control.turn_off("low-space");
+    eventually(Duration::from_secs(60), "it goes on", || (!retiring()).then_some(()));
 }

@@ -125,10 +125,10 @@ fn check_control(control: &Path) {
 #[test]
 fn a_purge_knows_every_name_of_a_store() {
     let purge = read("contrib/package/debian/postrm");
-    let looked_at = read("src/cli/doctor/files.rs");
+    let looked_at = read("src/cli/own_files.rs");
     let names = looked_at.split("const NAMES").nth(1).unwrap().split("];").next().unwrap();
     let names: Vec<&str> = names.split('"').skip(1).step_by(2).collect();
-    assert!(names.len() > 10, "{names:?}");
+    assert!(names.len() >= 10, "{names:?}");
     let purged = purge.split("for name in ").nth(1).unwrap().split(';').next().unwrap();
     assert_eq!(
         purged.split_whitespace().collect::<Vec<_>>(),

@@ -168,6 +168,6 @@ fn a_rotation_that_was_interrupted_is_warned_of() {
         found.iter().any(|(check, status, _)| check == "data_keys" && status == "warn").then_some(found)
     };
     let found = eventually(Duration::from_secs(60), "one is killed in the middle", cut_off);
-    assert!(told(&found, "data_keys", "warn").contains("the next start of the server goes on"));
+    assert!(told(&found, "data_keys", "warn").contains("its next start goes on"));
     only_bad(&found, &[]);
 }
