@@ -239,8 +239,7 @@ impl Index {
 
     /// Adds what is numbered to the entries that are written together. Whether it was.
     fn add<'w>(&self, write: IndexWrite<'w>, entries: &mut Additions<'w>) -> bool {
-        let place = numbered::place(write.tree, write.key);
-        place.map(|place| self.numbered.add(place, write, entries)).is_some()
+        numbered::place(write.tree, write.key).map(|place| self.numbered.add(place, write, entries)).is_some()
     }
 
     fn replace(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
