@@ -1,11 +1,13 @@
 //! Brings a base or a journal into an index that nobody reads yet, which is what a start takes its time for.
 //!
 //! Of many writes to one key only the last is made, neighbours are written in a row, and each processor
-//! takes a range of the keys while the next piece is read: sled copies a leaf for every write, so this is
+//! takes ranges of the keys while the next piece is read: sled copies a leaf for every write, so this is
 //! work for processors, not for the disk.
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use parking_lot::Mutex;
 
 use super::index::{Index, IndexWrite};
 use super::quiet;
@@ -50,7 +52,10 @@ impl Loader {
     }
 
     fn pass_on(&mut self) -> Result<(), Stopped> {
-        self.full.send(std::mem::take(&mut self.piece)).map_err(|_| Stopped)
+        let mut piece = std::mem::take(&mut self.piece);
+        // Here, while the piece before is applied.
+        piece.keep_last();
+        self.full.send(piece).map_err(|_| Stopped)
     }
 }
 
@@ -88,42 +93,53 @@ impl Piece {
         self.bytes.len() + self.writes.len() * size_of::<Gathered>()
     }
 
-    /// The last write to each key, in the order of the keys.
-    fn last_writes(&self) -> Vec<IndexWrite<'_>> {
-        let write = |write: &Gathered| IndexWrite {
-            tree: write.tree,
-            key: &self.bytes[write.key.clone()],
-            value: write.value.clone().map(|value| &self.bytes[value]),
-            revision: write.revision,
-        };
-        let mut writes: Vec<IndexWrite<'_>> = self.writes.iter().map(write).collect();
+    /// Leaves the last write to each key, in the order of the keys.
+    fn keep_last(&mut self) {
+        let Piece { bytes, writes } = self;
         // Stable: the last write to a key stays the last.
-        writes.sort_by_key(IndexWrite::place);
+        writes.sort_by(|one, other| one.write(bytes).place().cmp(&other.write(bytes).place()));
         writes.dedup_by(|later, earlier| {
-            let same = later.place() == earlier.place();
+            let same = later.write(bytes).place() == earlier.write(bytes).place();
             if same {
-                *earlier = *later;
+                std::mem::swap(later, earlier);
             }
             same
         });
-        writes
+    }
+
+    fn writes(&self) -> Vec<IndexWrite<'_>> {
+        self.writes.iter().map(|gathered| gathered.write(&self.bytes)).collect()
+    }
+}
+
+impl Gathered {
+    fn write<'p>(&self, bytes: &'p [u8]) -> IndexWrite<'p> {
+        IndexWrite {
+            tree: self.tree,
+            key: &bytes[self.key.clone()],
+            value: self.value.clone().map(|value| &bytes[value]),
+            revision: self.revision,
+        }
     }
 }
 
 fn apply_all(index: &Index, pieces: &Receiver<Piece>) -> Result<(), String> {
-    pieces.iter().try_for_each(|piece| apply(index, &piece.last_writes()))
+    pieces.iter().try_for_each(|piece| apply(index, &piece.writes()))
 }
 
-/// Writes below which a second thread is not worth starting.
+/// Writes that a thread takes at a time: few, so that all end at about the same time.
 const SHARE: usize = 1000;
 
 fn apply(index: &Index, writes: &[IndexWrite<'_>]) -> Result<(), String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    let share = writes.len().div_ceil(threads).max(SHARE);
+    let shares = Mutex::new(writes.chunks(SHARE));
+    let apply_some = || {
+        let next = || shares.lock().next();
+        std::iter::from_fn(next).try_for_each(|share| apply_share(index, share))
+    };
     std::thread::scope(|scope| {
-        let shares: Vec<_> =
-            writes.chunks(share).map(|share| scope.spawn(|| apply_share(index, share))).collect();
-        shares.into_iter().try_for_each(|share| share.join().unwrap_or_else(|_| Err("it broke".into())))
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(apply_some)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("it broke".into())))
     })
 }
 
