@@ -67,40 +67,33 @@ impl Work {
         Ok(done)
     }
 
-    /// Builds the index anew where it has grown to much more than what it finds: sled frees what was replaced
+    /// Builds the index anew where it has grown to much more than a new one would be: sled frees what was replaced
     /// late, or never.
     pub(super) fn compact_if_due(&mut self) -> Result<(), String> {
         let io = |e: std::io::Error| e.to_string();
         let shared = &self.shared;
-        let dir = shared.index().map_err(|e| e.to_string())?.dir().to_owned();
-        let start = Revision(shared.counters.base_revision.load(Relaxed));
-        let base = std::fs::metadata(base::path(&shared.dir.join(BASE_DIR), start)).map_err(io)?.len();
-        let size = bytes_in(&dir).map_err(io)?;
-        let due = shared.tuning.index_bytes.max(base.saturating_mul(7) / 4);
-        // Where a new one would hardly be smaller, it is left.
-        if size <= due.max(self.renewed.saturating_mul(3) / 2) {
+        let index = shared.index().map_err(|e| e.to_string())?;
+        let before = bytes_in(index.dir()).map_err(io)?;
+        // To know takes a while, so it is asked again only once there is half as much more.
+        if before <= shared.tuning.index_bytes.max(self.weighed.saturating_mul(3) / 2) {
             return Ok(());
         }
+        self.weighed = before;
+        if before <= index.fresh_bytes().map_err(|e| e.to_string())?.saturating_mul(4) / 3 {
+            return Ok(());
+        }
+        drop(index);
         let begun = Instant::now();
         match self.renew_index(files::remove_dir) {
             Ok(records) => {
                 let milliseconds = begun.elapsed().as_millis();
-                let dir = self.shared.index().map_err(|e| e.to_string())?.dir().to_owned();
-                self.renewed = bytes_in(&dir).map_err(io)?;
-                tracing::info!(
-                    records,
-                    before = size,
-                    after = self.renewed,
-                    milliseconds,
-                    "compacted the index"
-                );
+                let index = self.shared.index().map_err(|e| e.to_string())?;
+                self.weighed = bytes_in(index.dir()).map_err(io)?;
+                tracing::info!(records, before, after = self.weighed, milliseconds, "compacted the index");
                 Ok(())
             }
             Err(UpkeepError::Stopped) => Ok(()),
-            Err(e) => {
-                self.renewed = size;
-                Err(format!("the index could not be compacted: {e}"))
-            }
+            Err(e) => Err(format!("the index could not be compacted: {e}")),
         }
     }
 

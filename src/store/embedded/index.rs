@@ -16,7 +16,7 @@ use sled::IVec;
 use super::index_files;
 use super::numbered::{self, Additions, Numbered};
 use super::recent::Recent;
-use super::stored::{ChunkKey, HEAD, Head, INLINE, chunks, encode};
+use super::stored::{ChunkKey, HEAD, Head, INLINE, chunks, encode, fresh_bytes};
 use crate::store::{Error, Record, Revision, Tree};
 
 /// Raised when the layout described above changes: another number means a rebuild.
@@ -218,31 +218,31 @@ impl Index {
         for same_key in writes.chunk_by(|a, b| a.place() == b.place()) {
             if let Some(last) = same_key.last() {
                 self.recent.forget(last.tree, last.key);
-                self.apply_one(*last, &mut scratch, &mut entries)?;
+                if !self.add(*last, &mut entries) {
+                    self.replace(*last, &mut scratch)?;
+                }
             }
         }
         Ok(self.numbered.append(&entries)?)
     }
 
-    /// Makes writes to different keys, in an index that nobody reads yet.
+    /// Makes writes to different keys, which are in order, in an index that nobody reads yet.
     pub(super) fn load(&self, writes: &[IndexWrite<'_>]) -> sled::Result<()> {
         let mut scratch = Vec::with_capacity(HEAD + INLINE);
         let mut entries = Additions::default();
-        writes.iter().try_for_each(|write| self.apply_one(*write, &mut scratch, &mut entries))?;
+        let in_sled: Vec<_> = writes.iter().filter(|write| !self.add(**write, &mut entries)).collect();
+        // sled halves a leaf that is full. All in order, no lower half would ever get more; so it gets every other one.
+        let (first, second) = (in_sled.iter().step_by(2), in_sled.iter().skip(1).step_by(2));
+        first.chain(second).try_for_each(|write| self.replace(**write, &mut scratch))?;
         Ok(self.numbered.append(&entries)?)
     }
 
-    /// Makes a write to sled, or adds it to the entries that are written together.
-    fn apply_one<'w>(
-        &self,
-        write: IndexWrite<'w>,
-        scratch: &mut Vec<u8>,
-        entries: &mut Additions<'w>,
-    ) -> sled::Result<()> {
-        if let Some(place) = numbered::place(write.tree, write.key) {
-            self.numbered.add(place, write, entries);
-            return Ok(());
-        }
+    /// Adds what is numbered to the entries that are written together. Whether it was.
+    fn add<'w>(&self, write: IndexWrite<'w>, entries: &mut Additions<'w>) -> bool {
+        numbered::place(write.tree, write.key).map(|place| self.numbered.add(place, write, entries)).is_some()
+    }
+
+    fn replace(&self, write: IndexWrite<'_>, scratch: &mut Vec<u8>) -> sled::Result<()> {
         self.replace_chunks(write)?;
         self.replace_head(write, scratch)
     }
@@ -285,6 +285,14 @@ impl Index {
             }
         }
         Ok(())
+    }
+
+    /// About how large a new index of the same records would be. Reads all that is in sled, while commits go on.
+    pub(super) fn fresh_bytes(&self) -> sled::Result<u64> {
+        let mut records = self.trees.iter().chain([&self.overflow]).flat_map(sled::Tree::iter);
+        records.try_fold(self.numbered.fresh_bytes(), |bytes, found| {
+            found.map(|(key, stored)| bytes + fresh_bytes(key.len() + stored.len()))
+        })
     }
 
     /// The last commit since the index was opened of which those who have read may have seen something.

@@ -103,7 +103,7 @@ impl Keeper {
             noted: shared.applied(),
             reached: Revision(0),
             written: shared.counters.journal_written.load(Relaxed),
-            renewed: 0,
+            weighed: 0,
             desk: Arc::clone(&desk),
             queue,
             shared: Arc::clone(&shared),
@@ -166,8 +166,8 @@ pub(super) struct Work {
     pub(super) reached: Revision,
     /// How much journal there was then.
     written: u64,
-    /// How large the index was when it was built anew for its size.
-    pub(super) renewed: u64,
+    /// How large the index was when that was last compared with a new one, or when it was such a one.
+    pub(super) weighed: u64,
 }
 
 impl Work {
@@ -305,7 +305,7 @@ mod tests {
             queue: store.queue.clone(),
             desk: Arc::default(),
             written: 0,
-            renewed: 0,
+            weighed: 0,
             shared,
         }
     }

@@ -57,6 +57,12 @@ impl Head<'_> {
     }
 }
 
+/// What sled takes in a new index for a record, or chunk, whose key and value have so many bytes. Measured with values of
+/// 0 to 60,000 bytes: no index was larger, and none smaller by more than a fifth.
+pub(super) fn fresh_bytes(key_and_value: usize) -> u64 {
+    256 + 2 * key_and_value as u64
+}
+
 /// Writes what sled holds of a record, but for its chunks, over what `into` held.
 pub(super) fn encode(revision: Revision, value: &[u8], into: &mut Vec<u8>) {
     into.clear();

@@ -45,6 +45,8 @@ pub(super) struct Numbered {
     file: File,
     /// Where the next entry begins.
     end: AtomicU64,
+    /// Records that were written, also those that are gone.
+    written: AtomicU64,
     slots: RwLock<Slots>,
 }
 
@@ -69,7 +71,8 @@ impl Numbered {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let end = file.metadata()?.len();
-        let mut numbered = Numbered { file, end: AtomicU64::new(end), slots: RwLock::default() };
+        let (end_at, written) = (AtomicU64::new(end), AtomicU64::new(0));
+        let mut numbered = Numbered { file, end: end_at, written, slots: RwLock::default() };
         if end == 0 {
             let mut header = [0; UNIT];
             header[..8].copy_from_slice(MAGIC);
@@ -93,7 +96,10 @@ impl Numbered {
             let entry = window.entry(&self.file, at)?;
             let place = entry.place().ok_or_else(entry::damaged)?;
             match entry.value {
-                Some(_) => slots.put(place, slot(at).ok_or_else(entry::damaged)?),
+                Some(_) => {
+                    slots.put(place, slot(at).ok_or_else(entry::damaged)?);
+                    *self.written.get_mut() += 1;
+                }
                 None => slots.clear(place),
             }
             at += entry.size() as u64;
@@ -126,11 +132,21 @@ impl Numbered {
         let mut slots = self.slots.write();
         for (place, at, change) in &additions.entries {
             match (change, slot(from + *at as u64)) {
-                (Change::Put, Some(slot)) => slots.put(*place, slot),
+                (Change::Put, Some(slot)) => {
+                    slots.put(*place, slot);
+                    self.written.fetch_add(1, Ordering::Relaxed);
+                }
                 _ => slots.clear(*place),
             }
         }
         Ok(())
+    }
+
+    /// About how large a new file of the same records would be: they are taken to be as large as those that are gone.
+    pub(super) fn fresh_bytes(&self) -> u64 {
+        let live = self.slots.read().len();
+        let written = self.written.load(Ordering::Relaxed).max(1);
+        (u128::from(self.end.load(Ordering::Relaxed)) * u128::from(live) / u128::from(written)) as u64
     }
 
     /// The record at `place`, whose key is `key`.

@@ -62,6 +62,8 @@ const DIGITS: usize = 16;
 pub(super) struct Slots {
     entries: Ranges,
     versions: Ranges,
+    /// How many records there are.
+    len: u64,
 }
 
 type Ranges = BTreeMap<Box<[u8]>, Numbers>;
@@ -86,21 +88,26 @@ impl Slots {
     /// Says where a record is.
     pub(super) fn put(&mut self, place: Place<'_>, slot: Slot) {
         let ranges = self.of_mut(place.tree);
-        match ranges.get_mut(place.range) {
+        let before = match ranges.get_mut(place.range) {
             Some(numbers) => numbers.put(place.number, slot),
             None => ranges.entry(place.range.into()).or_default().put(place.number, slot),
-        }
+        };
+        self.len += u64::from(before.is_none());
     }
 
     /// Says that there is none.
     pub(super) fn clear(&mut self, place: Place<'_>) {
         let ranges = self.of_mut(place.tree);
-        if let Some(numbers) = ranges.get_mut(place.range) {
-            numbers.clear(place.number);
-            if numbers.0.is_empty() {
-                ranges.remove(place.range);
-            }
+        let Some(numbers) = ranges.get_mut(place.range) else { return };
+        let before = numbers.clear(place.number);
+        if numbers.0.is_empty() {
+            ranges.remove(place.range);
         }
+        self.len -= u64::from(before.is_some());
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.len
     }
 
     pub(super) fn get(&self, place: Place<'_>) -> Option<Slot> {
@@ -142,24 +149,25 @@ impl Numbers {
         self.0.binary_search_by_key(&page, |(page, _)| *page)
     }
 
-    fn put(&mut self, number: u64, slot: Slot) {
+    /// Returns what stood there before, as [`Numbers::clear`] does.
+    fn put(&mut self, number: u64, slot: Slot) -> Option<Slot> {
         let (page, at) = split(number);
         let place = self.page(page).unwrap_or_else(|place| {
             self.0.insert(place, (page, Box::new([None; PAGE])));
             place
         });
-        self.0[place].1[at] = Some(slot);
+        self.0[place].1[at].replace(slot)
     }
 
-    fn clear(&mut self, number: u64) {
+    fn clear(&mut self, number: u64) -> Option<Slot> {
         let (page, at) = split(number);
-        if let Ok(place) = self.page(page) {
-            let page = &mut self.0[place].1;
-            page[at] = None;
-            if page.iter().all(Option::is_none) {
-                self.0.remove(place);
-            }
+        let place = self.page(page).ok()?;
+        let page = &mut self.0[place].1;
+        let before = page[at].take();
+        if page.iter().all(Option::is_none) {
+            self.0.remove(place);
         }
+        before
     }
 
     /// The last record whose number is not above `highest`.
@@ -234,11 +242,14 @@ mod tests {
                     assert_eq!(slots.first(Tree::Audit, from), expected, "{from:?}");
                 }
             }
+            assert_eq!(slots.len(), model.len() as u64);
         };
         // Neither in order nor against it.
         let mut keys = keys();
         keys.sort_by_key(|key| crc32c::crc32c(key));
         for (number, key) in keys.iter().enumerate() {
+            // The first one is replaced.
+            slots.put(place(Tree::Audit, key).unwrap(), slot(0));
             slots.put(place(Tree::Audit, key).unwrap(), slot(number));
             model.insert(key.clone(), slot(number));
             assert_eq!(slots.get(place(Tree::Audit, key).unwrap()), Some(slot(number)));
@@ -254,6 +265,7 @@ mod tests {
             slots.clear(place(Tree::Audit, key).unwrap());
         }
         assert!(slots.entries.is_empty(), "what is gone takes no memory");
+        assert_eq!(slots.len(), 0);
     }
 
     #[test]

@@ -166,3 +166,47 @@ fn a_process_that_dies_after_a_compaction_or_in_it_leaves_a_whole_store() {
         assert!(!copy.path().join(NEXT_INDEX_DIR).exists());
     }
 }
+
+#[test]
+fn an_index_that_grows_by_new_records_is_left() {
+    let (store, _dir) = store_tuned(Tuning { index_bytes: 4 << 20, ..small() });
+    let first = store.shared.index().unwrap().dir().to_owned();
+    for number in 0..300_u32 {
+        // Neither in the order of the keys nor against it, as values are set.
+        let keys = (0..100_u32).map(|more| crc32c::crc32c(&(number * 100 + more).to_be_bytes()));
+        let batch = keys.fold(Batch::new(), |batch, key| batch.put(Tree::Values, format!("{key:040}"), "v"));
+        block_on(store.commit(batch)).unwrap();
+        store.shared.index().unwrap().flush().unwrap();
+    }
+    let size = |path: &Path| files_of(path).values().map(Vec::len).sum::<usize>();
+    assert!(size(&first) > 6 << 20, "it has grown enough to be looked at");
+    store.work.lock().compact_if_due().unwrap();
+    assert_eq!(store.shared.index().unwrap().dir(), first);
+}
+
+#[test]
+fn how_large_a_new_index_would_be_is_about_known() {
+    let (store, _dir) = empty_store();
+    for value in [vec![], vec![7; 300], vec![7; 30_000]] {
+        for number in 0..(2 << 20) / (value.len() + 500) {
+            put(&store, &format!("{:040}/{}", number * 7919 % 10_000, value.len()), &value);
+        }
+    }
+    let entries = (0..2000)
+        .fold(Batch::new(), |batch, number| batch.put(Tree::Audit, chain::key(b"c/", number), vec![7; 200]));
+    block_on(store.commit(entries)).unwrap();
+    let of_it = || {
+        let index = store.shared.index().unwrap();
+        let size = files_of(index.dir()).values().map(Vec::len).sum::<usize>();
+        index.fresh_bytes().unwrap() as f64 / size as f64
+    };
+    store.compact().unwrap();
+    store.shared.index().unwrap().flush().unwrap();
+    assert!((0.7..1.4).contains(&of_it()), "{}", of_it());
+    let gone =
+        (0..1900).fold(Batch::new(), |batch, number| batch.delete(Tree::Audit, chain::key(b"c/", number)));
+    let before = store.shared.index().unwrap().fresh_bytes().unwrap();
+    block_on(store.commit(gone)).unwrap();
+    let after = store.shared.index().unwrap().fresh_bytes().unwrap();
+    assert!((300_000..600_000).contains(&(before - after)), "{}", before - after);
+}
