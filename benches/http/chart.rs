@@ -13,7 +13,8 @@ pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 const SIZE: (u32, u32) = (880, 560);
 const FONT: &str = "sans-serif";
 /// Told apart by those who see colours otherwise too (Okabe and Ito).
-const COLOURS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
 
 /// Has `draw` fill the picture `path`.
 pub(crate) fn draw(path: &Path, draw: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<()> {
@@ -26,23 +27,23 @@ pub(crate) fn draw(path: &Path, draw: impl FnOnce(&Area<'_>) -> Result<()>) -> R
 
 /// Groups of bars: one bar for each of those that are compared, each group to its own scale.
 pub(crate) struct Bars {
-    names: [&'static str; 3],
-    groups: Vec<(String, [f64; 3])>,
+    names: Vec<&'static str>,
+    groups: Vec<(String, Vec<f64>)>,
 }
 
 impl Bars {
-    pub(crate) fn new(names: [&'static str; 3]) -> Bars {
+    pub(crate) fn new(names: Vec<&'static str>) -> Bars {
         Bars { names, groups: Vec::new() }
     }
 
-    pub(crate) fn group(&mut self, label: String, figures: [f64; 3]) {
+    pub(crate) fn group(&mut self, label: String, figures: Vec<f64>) {
         self.groups.push((label, figures));
     }
 
     pub(crate) fn draw(&self, area: &Area<'_>) -> Result<()> {
         let text = |size: i32| (FONT, size).into_font();
-        let (left, right) = (110, SIZE.0 as i32 - 120);
-        let (bar, gap) = (24, 4);
+        let (left, right) = (170, SIZE.0 as i32 - 120);
+        let (bar, gap) = (72 / self.names.len() as i32, 4);
         for (place, (label, figures)) in self.groups.iter().enumerate() {
             let top = 16 + place as i32 * (SIZE.1 as i32 - 16) / self.groups.len() as i32;
             area.draw(&Text::new(format!("{label}, requests a second"), (16, top), text(17)))?;
@@ -50,9 +51,9 @@ impl Bars {
             for (which, (name, figure)) in self.names.iter().zip(figures).enumerate() {
                 let y = top + 26 + which as i32 * (bar + gap);
                 let end = left + (f64::from(right - left) * figure / most) as i32;
-                area.draw(&Text::new(*name, (40, y + 4), text(15)))?;
+                area.draw(&Text::new(*name, (24, y + (bar - 16) / 2), text(15)))?;
                 area.draw(&Rectangle::new([(left, y), (end, y + bar)], COLOURS[which].filled()))?;
-                area.draw(&Text::new(format!("{figure:.0}"), (end + 8, y + 4), text(15)))?;
+                area.draw(&Text::new(format!("{figure:.0}"), (end + 8, y + (bar - 16) / 2), text(15)))?;
             }
         }
         Ok(())

@@ -88,6 +88,9 @@ async fn plain(
 
 fn http(bytes: &[u8]) -> Answer {
     let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Answer::Partial };
+    if bytes.starts_with(b"HTTP/1.1 204") {
+        return Answer::Yes(head + 4);
+    }
     if !bytes.starts_with(b"HTTP/1.1 200") {
         return Answer::No;
     }

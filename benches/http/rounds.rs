@@ -12,16 +12,21 @@ const ROUNDS: usize = 15;
 
 /// Runs loads in turns.
 pub(crate) fn in_turns<const N: usize>(loads: [&Load; N], turn: Duration) -> Result<Vec<[Measured; N]>> {
+    let rounds = all_in_turns(&loads, turn)?.into_iter();
+    rounds.map(|round| round.try_into().map_err(|_| "a load had no turn".into())).collect()
+}
+
+/// The same of any number of loads; a round has as many figures, in the same order.
+pub(crate) fn all_in_turns(loads: &[&Load], turn: Duration) -> Result<Vec<Vec<Measured>>> {
     (0..ROUNDS)
         .map(|round| {
-            let mut measured = [const { None }; N];
             // Whoever goes first goes last the next time.
-            for place in 0..N {
-                let which = (round + place) % N;
-                measured[which] = Some(loads[which].run(turn)?);
-            }
-            let all: Vec<Measured> = measured.into_iter().flatten().collect();
-            all.try_into().map_err(|_| "a load had no turn".into())
+            let first = round % loads.len();
+            let (last, now) = loads.split_at(first);
+            let mut measured =
+                now.iter().chain(last).map(|load| load.run(turn)).collect::<Result<Vec<_>>>()?;
+            measured.rotate_right(first);
+            Ok(measured)
         })
         .collect()
 }

@@ -112,12 +112,7 @@ impl Server {
 
     /// One request on a connection of its own.
     pub(crate) fn ask(&self, request: &str) -> Result<String> {
-        let mut stream = TcpStream::connect(self.address)?;
-        let closing = request.replacen("\r\nhost", "\r\nconnection: close\r\nhost", 1);
-        stream.write_all(closing.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+        ask(self.address, request)
     }
 
     /// What the process holds of memory, and the most it ever held, in MB.
@@ -149,6 +144,16 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// One request on a connection of its own.
+pub(crate) fn ask(address: SocketAddr, request: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    let closing = request.replacen("\r\nhost", "\r\nconnection: close\r\nhost", 1);
+    stream.write_all(closing.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// What a process holds of memory, and the most it ever held, in MB (of 1,000,000 bytes).

@@ -138,7 +138,7 @@ fn carry_out(arguments: Arguments) -> Result<ExitCode, Failure> {
     let hardened = harden();
     let passed = match &command {
         StoreCommand::Serve(_) => serve::passed()?,
-        _ => Vec::new(),
+        _ => None,
     };
     let listen = match &command {
         StoreCommand::Serve(serve) => serve.listen.clone().or(listen),

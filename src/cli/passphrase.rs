@@ -1,12 +1,13 @@
 //! `coffer passphrase`: another one for the same store.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
+use nix::sys::signal::{Signal, raise};
+use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices as Special, Termios};
 use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
@@ -76,19 +77,43 @@ fn prompt(question: &str, instead: &str) -> Result<Zeroizing<String>, Failure> {
     }
     let doing = "ask for a passphrase";
     // Unbuffered by the library, whose buffer nobody wipes.
-    let input = io::stdin().as_fd().try_clone_to_owned().map(File::from).map_err(Failure::io(doing))?;
-    let _unseen = Unseen::on(&input).map_err(Failure::io(doing))?;
+    let mut input = io::stdin().as_fd().try_clone_to_owned().map(File::from).map_err(Failure::io(doing))?;
+    let unseen = Unseen::on(&input).map_err(Failure::io(doing))?;
     ask(question);
-    let mut text = Zeroizing::new(String::with_capacity(1024));
+    let mut line = Zeroizing::new([0; LONGEST_LINE]);
     // A terminal gives one line at a time.
-    BufReader::new(input).read_line(&mut text).map_err(Failure::io(doing))?;
+    let len = loop {
+        match input.read(line.as_mut_slice()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read.map_err(Failure::io(doing))?,
+        }
+    };
+    let line = &line[..len];
+    let asked_to_end = line.last().and_then(|last| unseen.signal_of(*last));
+    drop(unseen);
     complain("");
-    let len = text.trim_end_matches(['\n', '\r']).len();
-    text.truncate(len);
-    if text.is_empty() { Err(Failure::Failed("nothing was entered".into())) } else { Ok(text) }
+    if let Some(signal) = asked_to_end {
+        raise(signal).map_err(|error| Failure::io(doing)(error.into()))?;
+        // Where it is ignored.
+        return Err(Failure::Failed("interrupted".into()));
+    }
+    let text = str::from_utf8(line).map_err(|_| Failure::Failed("what was entered is not UTF-8".into()))?;
+    let text = Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned());
+    if text.is_empty() {
+        Err(Failure::Failed("nothing was entered".into()))
+    } else if text.contains(char::is_control) {
+        Err(Failure::Failed("what was entered has a control character".into()))
+    } else {
+        Ok(text)
+    }
 }
 
-/// A terminal that does not show what is typed, until this is dropped.
+/// What a terminal of Linux keeps of a line at most.
+const LONGEST_LINE: usize = 4096;
+
+/// A terminal that does not show what is typed, until this is dropped. It sends no signals meanwhile, which would end
+/// this process and leave the terminal like that: the keys that ask for them end the line instead, and are its last
+/// character.
 struct Unseen {
     terminal: File,
     before: Termios,
@@ -98,10 +123,20 @@ impl Unseen {
     fn on(terminal: &File) -> io::Result<Unseen> {
         let before = termios::tcgetattr(terminal)?;
         let mut unseen = before.clone();
-        unseen.local_flags.remove(LocalFlags::ECHO);
+        unseen.local_flags.remove(LocalFlags::ECHO | LocalFlags::ISIG);
+        unseen.control_chars[Special::VEOL as usize] = before.control_chars[Special::VINTR as usize];
+        unseen.control_chars[Special::VEOL2 as usize] = before.control_chars[Special::VQUIT as usize];
         // What was typed too early is thrown away: it was seen.
         termios::tcsetattr(terminal, SetArg::TCSAFLUSH, &unseen)?;
         Ok(Unseen { terminal: terminal.try_clone()?, before })
+    }
+
+    /// The signal that the terminal sends for this character at other times.
+    fn signal_of(&self, character: u8) -> Option<Signal> {
+        let keys = [(Special::VINTR, Signal::SIGINT), (Special::VQUIT, Signal::SIGQUIT)];
+        let is_key = |key: Special| self.before.control_chars[key as usize] == character && character != 0;
+        let sends = self.before.local_flags.contains(LocalFlags::ISIG);
+        keys.into_iter().find(|(key, _)| sends && is_key(*key)).map(|(_, signal)| signal)
     }
 }
 

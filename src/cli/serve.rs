@@ -50,7 +50,7 @@ pub(super) struct Arguments {
 pub(super) fn run(
     start: Start,
     hardened: &Hardened,
-    passed: Vec<TcpListener>,
+    passed: Option<Vec<TcpListener>>,
     log: &LogGuard,
 ) -> Result<(), Failure> {
     // Certificate and listener first: where they cannot be had or the port is taken, no store is made or opened.
@@ -80,7 +80,14 @@ fn warn_of_exposed_key(tls: &Tls) {
 /// Each socket with its address.
 type Listening = Vec<(TcpListener, SocketAddr)>;
 
-fn listen(start: &Start, passed: Vec<TcpListener>) -> Result<Listening, Failure> {
+fn listen(start: &Start, passed: Option<Vec<TcpListener>>) -> Result<Listening, Failure> {
+    if passed.as_ref().is_some_and(Vec::is_empty) {
+        tracing::warn!(
+            "LISTEN_PID names this process, but LISTEN_FDS is not the number of the sockets passed to it: \
+             `server.listen` is used instead"
+        );
+    }
+    let passed = passed.unwrap_or_default();
     let is_passed = !passed.is_empty();
     let sockets = if is_passed { passed } else { vec![bind(start)?] };
     let address = |socket: TcpListener| socket.local_addr().map(|address| (socket, address));

@@ -180,12 +180,17 @@ async fn data_keys(vault: &Vault) -> Result<Finding, Error> {
             format!("new ones take over: {done} of {total} values and former versions are looked at");
         Finding::new("data_keys", Verdict::Ok, message)
     } else {
-        let message = format!(
-            "{retiring} organizations still have values that a former key sealed: a running server goes on within seconds, \
-             or says in its log why it cannot; else its next start goes on"
-        );
-        Finding::new("data_keys", Verdict::Warn, message)
+        unfinished(retiring)
     })
+}
+
+fn unfinished(organizations: usize) -> Finding {
+    let they = if organizations == 1 { "organization still has" } else { "organizations still have" };
+    let message = format!(
+        "{organizations} {they} values that a former key sealed: a running server goes on within seconds, \
+         or says in its log why it cannot; else its next start goes on"
+    );
+    Finding::new("data_keys", Verdict::Warn, message)
 }
 
 async fn backup(vault: &Vault) -> Result<Finding, Error> {
@@ -206,6 +211,12 @@ async fn backup(vault: &Vault) -> Result<Finding, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_organization_is_told_of_as_one() {
+        assert!(unfinished(1).message.starts_with("1 organization still has values "));
+        assert!(unfinished(2).message.starts_with("2 organizations still have values "));
+    }
 
     #[test]
     fn a_record_of_the_future_is_told_but_not_one_of_a_moment_ahead() {

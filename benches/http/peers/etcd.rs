@@ -21,7 +21,7 @@ pub(super) fn start(layout: Layout) -> Result<Peer> {
     };
     let sets = of("/etcdserverpb.KV/Put", &|key| field(1, &key) + &field(2, VALUE));
     let gets = of("/etcdserverpb.KV/Range", &|key| field(1, &key));
-    Peer::start("etcd", command, dir, address, [sets, gets])
+    Peer::start("etcd", command, dir, address, || Ok([sets, gets]))
 }
 
 /// A field of a Protocol Buffers message: its number and kind, its length, its bytes. The length is one byte, so

@@ -19,7 +19,7 @@ pub(super) fn start(layout: Layout) -> Result<Peer> {
     };
     let sets = of(&|key| vec!["SET".into(), key, VALUE.into()]);
     let gets = of(&|key| vec!["GET".into(), key]);
-    Peer::start("Redis", command, dir, address, [sets, gets])
+    Peer::start("Redis", command, dir, address, || Ok([sets, gets]))
 }
 
 /// A command as RESP has it.

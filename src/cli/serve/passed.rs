@@ -9,14 +9,15 @@ use nix::sys::socket::{getsockopt, sockopt};
 use crate::cli::failure::Failure;
 
 /// Takes those that were passed to this process, and has it forget that they were. To be called while the process
-/// has one thread: it changes the environment.
+/// has one thread: it changes the environment. `None` where none were meant for it, and an empty list where they were
+/// but `LISTEN_FDS` does not say how many.
 ///
 /// # Errors
 /// Where one is nothing that TCP connections come from.
-pub(in crate::cli) fn take() -> Result<Vec<TcpListener>, Failure> {
+pub(in crate::cli) fn take() -> Result<Option<Vec<TcpListener>>, Failure> {
     // What was meant for a parent is none of ours.
     if env::var("LISTEN_PID").ok().and_then(|pid| pid.parse().ok()) != Some(std::process::id()) {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':');
@@ -34,5 +35,6 @@ pub(in crate::cli) fn take() -> Result<Vec<TcpListener>, Failure> {
                 ))
             })
         })
-        .collect()
+        .collect::<Result<_, _>>()
+        .map(Some)
 }

@@ -4,10 +4,14 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
-use nix::pty::openpty;
+use nix::pty::{OpenptyResult, openpty};
+use nix::sys::signal::Signal;
+use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 
 use crate::support::{Config, PASSPHRASE, Server, Store, eventually};
 
@@ -124,34 +128,85 @@ fn a_backup_opens_with_the_passphrase_of_its_time() {
     store.coffer(["backup", "verify", "after"]).ok();
 }
 
+/// A terminal at which `passphrase change` asks.
+struct Asking {
+    child: Child,
+    pty: OpenptyResult,
+    keyboard: File,
+    shown: mpsc::Receiver<String>,
+    seen: String,
+}
+
+impl Asking {
+    fn start(store: &Store) -> Asking {
+        let pty = openpty(None, None).unwrap();
+        let terminal = || Stdio::from(pty.slave.as_fd().try_clone_to_owned().unwrap());
+        let child =
+            store.command(["passphrase", "change"]).stdin(terminal()).stderr(terminal()).spawn().unwrap();
+        let keyboard = File::from(pty.master.try_clone().unwrap());
+        let mut screen = File::from(pty.master.try_clone().unwrap());
+        let (send, shown) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 1024];
+            while let Ok(len @ 1..) = screen.read(&mut bytes) {
+                let _ = send.send(String::from_utf8_lossy(&bytes[..len]).into_owned());
+            }
+        });
+        Asking { child, pty, keyboard, shown, seen: String::new() }
+    }
+
+    fn answer(&mut self, question: &str, answer: &str) {
+        eventually(Duration::from_secs(20), question, || {
+            self.seen.extend(self.shown.try_iter());
+            self.seen.ends_with(question).then_some(())
+        });
+        self.keyboard.write_all(answer.as_bytes()).unwrap();
+    }
+
+    fn settings(&self) -> Termios {
+        tcgetattr(&self.pty.slave).unwrap()
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        eventually(Duration::from_secs(20), "it ends", || self.child.try_wait().unwrap())
+    }
+}
+
 #[test]
 fn a_terminal_is_asked_and_shows_nothing_of_what_is_typed() {
     let store = Store::new();
-    let pty = openpty(None, None).unwrap();
-    let terminal = || Stdio::from(pty.slave.as_fd().try_clone_to_owned().unwrap());
-    let mut child =
-        store.command(["passphrase", "change"]).stdin(terminal()).stderr(terminal()).spawn().unwrap();
-    let mut keyboard = File::from(pty.master.try_clone().unwrap());
-    let mut screen = File::from(pty.master);
-    let (send, shown) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut bytes = [0; 1024];
-        while let Ok(len @ 1..) = screen.read(&mut bytes) {
-            let _ = send.send(String::from_utf8_lossy(&bytes[..len]).into_owned());
-        }
-    });
-    let mut seen = String::new();
-    for (question, answer) in
-        [("Present passphrase: ", PASSPHRASE), ("New passphrase: ", NEW), ("New passphrase, again: ", NEW)]
-    {
-        eventually(Duration::from_secs(20), question, || {
-            seen.extend(shown.try_iter());
-            seen.ends_with(question).then_some(())
-        });
-        keyboard.write_all(format!("{answer}\n").as_bytes()).unwrap();
-    }
-    assert!(child.wait().unwrap().success());
-    seen.extend(shown.try_iter());
+    let mut asking = Asking::start(&store);
+    asking.answer("Present passphrase: ", &format!("{PASSPHRASE}\n"));
+    asking.answer("New passphrase: ", &format!("not this\u{15}{NEW}x\u{7f}\n"));
+    asking.answer("New passphrase, again: ", &format!("{NEW}\n"));
+    assert!(asking.ended().success());
+    asking.seen.extend(asking.shown.try_iter());
+    let seen = &asking.seen;
     assert!(!seen.contains(NEW) && !seen.contains(PASSPHRASE), "{seen}");
     assert_eq!(opens(&store), [false, true]);
+}
+
+#[test]
+fn a_terminal_that_ends_the_asking_shows_again_what_is_typed() {
+    let store = Store::new();
+    for (key, signal) in [("\u{3}", Signal::SIGINT), ("\u{1c}", Signal::SIGQUIT)] {
+        for typed in ["", "half of a passph"] {
+            let mut asking = Asking::start(&store);
+            let before = asking.settings();
+            asking.answer("Present passphrase: ", &format!("{PASSPHRASE}\n"));
+            asking.answer("New passphrase: ", "");
+            assert!(!asking.settings().local_flags.contains(LocalFlags::ECHO));
+            asking.answer("New passphrase: ", &format!("{typed}{key}"));
+            assert_eq!(asking.ended().signal(), Some(signal as i32));
+            assert_eq!(asking.settings(), before);
+        }
+    }
+    let mut asking = Asking::start(&store);
+    asking.answer("Present passphrase: ", "a suspended\u{1a} passphrase\n");
+    assert_eq!(asking.ended().code(), Some(1));
+    eventually(Duration::from_secs(20), "why", || {
+        asking.seen.extend(asking.shown.try_iter());
+        asking.seen.contains("control character").then_some(())
+    });
+    assert_eq!(opens(&store), [true, false]);
 }

@@ -88,3 +88,16 @@ fn sockets_of_another_process_are_left_alone() {
     server.test().get("/env/definitions").send().ok();
     server.stop();
 }
+
+#[test]
+fn a_number_of_sockets_that_cannot_be_read_is_told() {
+    let store = Store::new();
+    for number in ["LISTEN_FDS=one", "LISTEN_FDS=", "LISTEN_FDS=0", "LISTEN_FDS=-1", "OTHER="] {
+        let before = format!("exec 3</dev/null\nunset LISTEN_FDS\nexport LISTEN_PID=$$ {number}");
+        let server = Server::spawn(&store, prepared(&store, &before, &["serve"]));
+        let line = logged(&server, "LISTEN_FDS is not the number");
+        assert!(line.contains("WARN") && line.contains("`server.listen` is used instead"), "{line}");
+        server.test().get("/env/definitions").send().ok();
+        server.stop();
+    }
+}
