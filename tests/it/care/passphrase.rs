@@ -13,7 +13,7 @@ use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 
-use crate::support::{Config, PASSPHRASE, Server, Store, eventually};
+use crate::support::{Config, PASSPHRASE, Server, Store, eventually, hearing_command};
 
 const NEW: &str = "quite another passphrase";
 
@@ -141,8 +141,13 @@ impl Asking {
     fn start(store: &Store) -> Asking {
         let pty = openpty(None, None).unwrap();
         let terminal = || Stdio::from(pty.slave.as_fd().try_clone_to_owned().unwrap());
-        let child =
-            store.command(["passphrase", "change"]).stdin(terminal()).stderr(terminal()).spawn().unwrap();
+        let mut command = hearing_command();
+        command
+            .arg("--config")
+            .arg(store.config_path())
+            .args(["passphrase", "change"])
+            .current_dir(store.root());
+        let child = command.stdin(terminal()).stderr(terminal()).spawn().unwrap();
         let keyboard = File::from(pty.master.try_clone().unwrap());
         let mut screen = File::from(pty.master.try_clone().unwrap());
         let (send, shown) = mpsc::channel();

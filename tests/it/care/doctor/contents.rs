@@ -167,7 +167,7 @@ fn a_rotation_that_was_interrupted_is_warned_of() {
         let found = examined(&store);
         found.iter().any(|(check, status, _)| check == "data_keys" && status == "warn").then_some(found)
     };
-    let found = eventually(Duration::from_secs(60), "one is killed in the middle", cut_off);
+    let found = eventually(Duration::from_secs(240), "one is killed in the middle", cut_off);
     assert!(told(&found, "data_keys", "warn").contains("its next start goes on"));
     only_bad(&found, &[]);
 }
